@@ -9,9 +9,10 @@ use std::{
 };
 
 use nexus_core::{
-    event::NewEvent,
+    chain::{genesis, link},
+    event::{NewEvent, StoredEvent},
     record::{Collection, Column, ColumnType, Document, Index, IndexKind, Record, Value},
-    store::{Commit, IndexQuery, Range, Store, Write},
+    store::{Commit, IndexQuery, Limit, Range, SeqRange, Store, Write},
     time::{Clock, Pending, Timestamp},
     topic::Topic,
 };
@@ -160,6 +161,38 @@ impl Rig {
     /// Commits these events and nothing else.
     pub async fn append(&self, events: Vec<NewEvent>) -> Vec<nexus_core::store::Appended> {
         self.store.commit(Commit { events, ..Commit::default() }).await.expect("appended").events
+    }
+
+    /// Every event of the log.
+    pub async fn all(&self) -> Vec<Arc<StoredEvent>> {
+        let mut found: Vec<Arc<StoredEvent>> = Vec::new();
+        loop {
+            let after = found.last().map_or(0, |e| e.seq);
+            let page =
+                self.store.read(SeqRange { after, ..SeqRange::default() }, Limit::items(1_000)).await.expect("read");
+            if page.is_empty() {
+                return found;
+            }
+            found.extend(page);
+        }
+    }
+
+    /// Every event chains to the one before it, the first to the beginning of the log when that is there.
+    pub async fn check_chain(&self) {
+        let events = self.all().await;
+        let mut before = events.first().filter(|e| e.seq == 1).map(|_| genesis(self.store.head().epoch));
+        let mut seq = events.first().map_or(0, |e| e.seq - 1);
+        for event in &events {
+            seq += 1;
+            assert_eq!(event.seq, seq);
+            if let Some(before) = before {
+                assert_eq!(link(&before, event), event.hash, "seq {seq}");
+            }
+            before = Some(event.hash);
+        }
+        let head = self.store.head();
+        assert_eq!(events.last().map_or(head.seq, |e| e.seq), head.seq);
+        assert_eq!(before.unwrap_or(head.hash), head.hash);
     }
 
     /// The ids of all documents of a range, page by page.
