@@ -408,9 +408,8 @@ impl Machine {
     pub fn cancel_replay(&mut self, sub: SubNo) {
         let Some(state) = self.subs.get_mut(&sub) else { return };
         state.replay = None;
-        let lane = state.lane(REPLAY);
-        for waiting in std::mem::take(&mut lane.ready) {
-            lane.open.remove(&waiting.seq);
+        for waiting in std::mem::take(&mut state.lane(REPLAY).ready) {
+            state.lane(REPLAY).open.remove(&waiting.seq);
             state.ready_bytes = state.ready_bytes.saturating_sub(waiting.event.weight());
         }
         self.gone.push((sub, REPLAY));
@@ -523,6 +522,20 @@ impl Machine {
     /// Nothing is out, nothing is waiting to be read or saved: only time or an event can change anything.
     pub fn is_quiet(&self, log_head: Seq) -> bool {
         self.attempts_out == 0 && self.reads_out == 0 && self.head >= log_head && self.effects.is_empty() && !self.has_unsaved()
+    }
+
+    /// The first seq that someone still has to be delivered.
+    pub fn oldest_position(&self) -> Seq {
+        let behind = self.subs.values().filter(|s| s.mode == Mode::Behind).filter_map(State::position);
+        behind.chain([self.watermark()]).min().unwrap_or(1)
+    }
+
+    /// Who still has something to be delivered before `until`, and from where.
+    pub fn behind(&self, until: Seq) -> Vec<(String, Seq)> {
+        let behind = self.subs.values().filter(|s| s.mode == Mode::Behind);
+        behind
+            .filter_map(|s| Some((s.spec.subscription.name.clone(), s.position().filter(|p| *p < until)?)))
+            .collect()
     }
 
     /// Someone who keeps up has something out: slowness must be looked for.

@@ -171,6 +171,11 @@ impl State {
         self.log_lanes().iter().filter_map(|l| self.lanes[usize::from(*l)].open.first().copied()).min()
     }
 
+    /// While behind: the first seq that is not settled.
+    pub fn position(&self) -> Option<Seq> {
+        self.log_lanes().iter().map(|l| self.lanes[usize::from(*l)].position()).min()
+    }
+
     /// Exceptions that will be tried again.
     pub fn retrying(&self) -> usize {
         self.exceptions.values().filter(|e| e.state == ExceptionState::Retrying).count()
