@@ -199,6 +199,10 @@ impl Store for MemoryStore {
         self.reading(|state| state.query(&query, limit))
     }
 
+    async fn topics(&self) -> Result<Vec<String>, StoreError> {
+        self.reading(|state| state.types.iter().map(ToString::to_string).collect())
+    }
+
     async fn seq_at(&self, time: Timestamp) -> Result<Seq, StoreError> {
         self.reading(|state| state.seq_at(time))
     }
