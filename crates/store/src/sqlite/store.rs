@@ -96,11 +96,13 @@ impl SqliteStore {
         let (end, ended) = watch::channel(false);
         let to_close = Arc::clone(&readers);
         let thread = std::thread::Builder::new().name("store-write".to_owned()).spawn(move || {
-            writer::run(conn, writer);
+            writer::run(&conn, writer);
             to_close.close();
             for thread in threads {
                 drop(thread.join());
             }
+            // Closed last, the writer's connection leaves one file.
+            drop(conn);
             drop(lock);
             end.send_replace(true);
         })?;

@@ -57,16 +57,15 @@ impl Writer {
 }
 
 /// Runs until the queue is closed and empty, or the store has to stop.
-pub(super) fn run(conn: Connection, mut w: Writer) {
+pub(super) fn run(conn: &Connection, mut w: Writer) {
     let guard = Abandoned(Arc::clone(&w.shared));
-    while serve(&conn, &mut w, true) {}
+    while serve(conn, &mut w, true) {}
     if w.stopped {
         // Closing would checkpoint, and so trust a disk that has just failed.
         let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    } else if let Err(error) = truncate_wal(&conn, &w.shared) {
+    } else if let Err(error) = truncate_wal(conn, &w.shared) {
         tracing::warn!(%error, "the last checkpoint did not complete; the next start will finish it");
     }
-    conn.flush_prepared_statement_cache();
     drop(guard);
 }
 

@@ -1,5 +1,9 @@
 //! One binary for the integration tests of the store.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod chain;
 mod conformance;
+mod files;
+mod load;
 mod memory;
+mod support;
