@@ -3,7 +3,9 @@
 
 mod chain;
 mod conformance;
+mod disk;
 mod files;
 mod load;
 mod memory;
+mod power;
 mod support;
