@@ -1,5 +1,11 @@
 //! One binary for the integration tests of the store.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod chain;
 mod conformance;
+mod disk;
+mod files;
+mod load;
 mod memory;
+mod power;
+mod support;
