@@ -1,3 +1,36 @@
-//! stub
+//! Every door of the hub: REST, webhooks with provider presets, WebSockets, server-sent events.
+//!
+//! A request goes one way: [`server`] accepts, [`gate`] routes it by the one table in [`routes`], [`identity`] says who
+//! asks, [`rates`] how often, a handler parses and asks a service of the engine, [`answer`] and [`error`] dress what
+//! comes back. This crate is the only one that knows HTTP statuses.
+//!
+//! - [`ingress`], [`presets`]: signed events in.
+//! - [`stream`]: live events out, in three dialects.
+//! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
+//! - [`openapi()`]: the description of all of it, generated from the table.
 
+mod address;
+mod admin;
+mod answer;
+mod call;
+mod config;
+mod cors;
+mod error;
+mod gate;
+mod health;
+mod identity;
+mod ingress;
+mod metrics;
+mod openapi;
+mod pages;
 pub mod presets;
+mod query;
+mod rates;
+mod routes;
+mod schemas;
+mod server;
+mod stream;
+
+pub use config::{GatewayConfig, Network};
+pub use openapi::openapi;
+pub use server::{ServeError, serve};

@@ -1,0 +1,100 @@
+//! The log, queried: by time, source, type, subject, correlation; one event; the fate of one.
+
+use std::sync::Arc;
+
+use nexus_core::{
+    event::StoredEvent,
+    id::EventId,
+    problem::{Code, Problem},
+    store::EventQuery,
+    topic::{Topic, TopicFilter},
+};
+
+use super::one;
+use crate::{
+    answer::Answer,
+    call::Call,
+    error::not_found,
+    query::Query,
+    stream::{Sight, alias, frame_out::record},
+};
+
+/// `GET /api/v1/events`.
+pub(crate) async fn query(call: Call) -> Result<Answer, Problem> {
+    let query = call.query()?;
+    let sight = Sight::of(call.principal()?);
+    let (filters, asked) = read(&query)?;
+    let newest_first = asked.newest_first;
+    let page = call.hub().query(asked, query.limit(50, 1_000)?).await?;
+    let seen = |event: &StoredEvent| {
+        let name = alias(event);
+        sight.sees(event)
+            && (filters.is_empty()
+                || filters.iter().any(|f| f.name_for(event.topic.as_str(), name.as_deref()).is_some()))
+    };
+    let found: Vec<String> = page.events.iter().filter(|e| seen(e)).map(|e| record(e)).collect();
+    let next = page.next.map(|seq| format!("{}{seq}", if newest_first { "before-" } else { "after-" }));
+    Answer::listed(format!("[{}]", found.join(",")), next.as_deref())
+}
+
+/// What is asked of the store, and filters that the store does not know (those with wildcards).
+fn read(query: &Query) -> Result<(Vec<TopicFilter>, EventQuery), Problem> {
+    let filters = query
+        .list("type")
+        .map(|text| TopicFilter::parse(text).map_err(|error| Problem::field("type", format!("{text:?}: {error}"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let newest_first = match query.text("order") {
+        None | Some("asc") => false,
+        Some("desc") => true,
+        Some(other) => return Err(Problem::field("order", format!("{other:?}: asc or desc"))),
+    };
+    let (mut after, mut before) = (query.read("after")?, query.read("before")?);
+    if let Some(cursor) = query.text("cursor") {
+        let wrong = || Problem::field("cursor", "take next_cursor of the page before, with the same order");
+        let (place, seq) = cursor.split_once('-').ok_or_else(wrong)?;
+        let seq = Some(seq.parse().map_err(|_| wrong())?);
+        match (place, newest_first) {
+            ("after", false) => after = seq,
+            ("before", true) => before = seq,
+            _ => return Err(wrong()),
+        }
+    }
+    // An alias is another event's second name, so it can't be asked of the store as a type.
+    let exact = || filters.iter().map(TopicFilter::exact).map(|topic| topic.filter(|t: &Topic| t.alias_of().is_none()));
+    let types: Option<Vec<String>> = exact().map(|topic| topic.map(|t| t.to_string())).collect();
+    let asked = EventQuery {
+        types: types.clone().unwrap_or_default(),
+        source: query.text("source").map(str::to_owned),
+        subject: query.text("subject").map(str::to_owned),
+        correlation: query.text("correlation").map(str::to_owned),
+        from: query.time("from")?,
+        until: query.time("until")?,
+        after,
+        before,
+        newest_first,
+    };
+    Ok((if types.is_some() { Vec::new() } else { filters }, asked))
+}
+
+/// `GET /api/v1/events/{id}`.
+pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
+    Ok(Answer::json(record(&*find(&call).await?)))
+}
+
+/// `GET /api/v1/events/{id}/fate`.
+pub(crate) async fn fate(call: Call) -> Result<Answer, Problem> {
+    let event = find(&call).await?;
+    one(&call.hub().fate(event.id).await?)
+}
+
+async fn find(call: &Call) -> Result<Arc<StoredEvent>, Problem> {
+    let text = call.param("id")?;
+    let id: EventId = text.parse().map_err(|_| not_found("event", &text))?;
+    let event = call.hub().event(id).await?.ok_or_else(|| not_found("event", &text))?;
+    let principal = call.principal()?;
+    if Sight::of(principal).sees(&event) {
+        return Ok(event);
+    }
+    let message = format!("{} lacks the scope events:read for {}", principal.name, event.topic);
+    Err(Problem::new(Code::Forbidden, message))
+}

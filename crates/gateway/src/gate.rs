@@ -1,0 +1,178 @@
+//! What all requests share, and the way of one request: route, identity, rate, handler, answer.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use nexus_core::{
+    problem::{Code, Problem},
+    time::Timestamp,
+};
+use nexus_engine::Hub;
+use serde_json::Map;
+
+use crate::{
+    address,
+    answer::{Body, REQUEST_ID, RequestId, RequestIds},
+    call::Call,
+    config::GatewayConfig,
+    cors::{self, Cors},
+    error,
+    identity::{self, Presented, Tickets},
+    ingress::schema::Schemas,
+    metrics::GatewayMetrics,
+    rates::{Caller, RateLimits},
+    routes::{Envelope, Found, Rate, Route, Router},
+};
+
+/// What all requests share.
+pub(crate) struct Gate {
+    /// The hub behind the doors.
+    pub(crate) hub: Hub,
+    /// Settings.
+    pub(crate) config: GatewayConfig,
+    /// Figures.
+    pub(crate) metrics: Arc<GatewayMetrics>,
+    /// Buckets.
+    pub(crate) limits: RateLimits,
+    /// Open tickets.
+    pub(crate) tickets: Tickets,
+    /// Compiled schemas of event types.
+    pub(crate) schemas: Schemas,
+    /// The generated description of the API.
+    pub(crate) openapi: bytes::Bytes,
+    /// Routes.
+    pub(crate) router: Router,
+    /// Origins that may read answers.
+    pub(crate) cors: Cors,
+    /// Request ids.
+    pub(crate) ids: RequestIds,
+}
+
+impl Gate {
+    /// Answers one request; never fails, so that the connection goes on.
+    pub(crate) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Infallible> {
+        let started = self.hub.clock().mono();
+        let (parts, body) = request.into_parts();
+        let id = RequestId::of(&parts.headers, &self.ids);
+        let origin = self.cors.origin(&parts.headers);
+        let found = self.router.find(&parts.method, parts.uri.path());
+        let mut number = None;
+        let mut response = match found {
+            Found::Route(route, n, params) => {
+                number = Some(n);
+                let client = address::client(peer.ip(), &parts.headers, &self.config.trusted_proxies);
+                let now = self.hub.clock().now();
+                let path = parts.uri.path().to_owned();
+                let call = Call {
+                    gate: Arc::clone(&self),
+                    route,
+                    parts,
+                    body: Some(body),
+                    params,
+                    id: id.clone(),
+                    client,
+                    who: None,
+                    now,
+                };
+                match self.run(call, peer).await {
+                    Ok(answer) => answer.respond(route.envelope, &id, now),
+                    Err(problem) => self.refuse(&problem, route.envelope, &path, &id, now),
+                }
+            }
+            Found::Methods(allow) if parts.method == Method::OPTIONS => {
+                cors::options(&parts.headers, origin.is_some(), &allow)
+            }
+            Found::Methods(allow) => self.wrong_method(&parts, &allow, &id),
+            Found::Nothing => {
+                let path = parts.uri.path();
+                let message = format!("there is nothing at {path}; /openapi.json lists what there is");
+                let problem = Problem::new(Code::NotFound, message);
+                self.refuse(&problem, Envelope::of_path(path), path, &id, self.hub.clock().now())
+            }
+        };
+        response.headers_mut().insert(&REQUEST_ID, id.header());
+        if let Some(origin) = origin {
+            cors::allow(response.headers_mut(), origin);
+        }
+        let took = self.hub.clock().mono().saturating_sub(started);
+        self.metrics.answered(number, response.status().as_u16(), took);
+        Ok(response)
+    }
+
+    async fn run(&self, mut call: Call, peer: SocketAddr) -> Result<crate::answer::Answer, Problem> {
+        let route = call.route;
+        call.who =
+            identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
+        self.count(route, &call, call.who.as_ref())?;
+        (route.handler)(call).await
+    }
+
+    /// Takes one token of the route's rate. Signed events are counted where their source is known.
+    fn count(&self, route: &Route, call: &Call, who: Option<&Presented>) -> Result<(), Problem> {
+        let (class, rate) = match route.rate {
+            Rate::Free | Rate::Ingress => return Ok(()),
+            Rate::Publish => ("publish", self.config.publish_rate),
+            Rate::Api => ("api", self.config.api_rate),
+            Rate::Stream => ("stream", self.config.stream_rate),
+        };
+        let Some(rate) = rate else { return Ok(()) };
+        let caller = match who {
+            Some(who) if route.rate != Rate::Stream => Caller::Principal(&who.principal.name),
+            _ => Caller::Address(address::counted(call.client)),
+        };
+        self.limits.take(class, caller, rate, self.hub.clock().mono())
+    }
+
+    /// A refusal as a response, counted, and logged when it is our fault.
+    pub(crate) fn refuse(
+        &self,
+        problem: &Problem,
+        envelope: Envelope,
+        path: &str,
+        id: &RequestId,
+        now: Timestamp,
+    ) -> Response<Body> {
+        self.metrics.refused(problem.code);
+        match problem.code {
+            Code::Internal => tracing::error!(request_id = id.as_str(), path, error = %problem, "a request failed"),
+            Code::Forbidden => tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
+            _ => tracing::debug!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
+        }
+        let context = error::Context { envelope, path, request_id: id.as_str(), now };
+        let mut response = error::respond(problem, &context, Map::new());
+        if problem.code == Code::RateLimited {
+            rate_headers(response.headers_mut(), problem);
+        }
+        response
+    }
+
+    fn wrong_method(&self, parts: &http::request::Parts, allow: &str, id: &RequestId) -> Response<Body> {
+        let path = parts.uri.path();
+        let message = format!("{} is not possible at {path}; {allow} are", parts.method);
+        let problem = Problem::new(Code::MethodNotAllowed, message);
+        let mut response = self.refuse(&problem, Envelope::of_path(path), path, id, self.hub.clock().now());
+        if let Ok(value) = HeaderValue::from_str(allow) {
+            response.headers_mut().insert(header::ALLOW, value);
+        }
+        response
+    }
+}
+
+/// The fields of the IETF draft that clients already read.
+fn rate_headers(headers: &mut http::HeaderMap, problem: &Problem) {
+    let reset = problem.retry_after.map_or(1, |after| after.as_millis().div_ceil(1_000).max(1));
+    headers.insert("ratelimit-remaining", HeaderValue::from_static("0"));
+    if let Ok(value) = HeaderValue::from_str(&reset.to_string()) {
+        headers.insert("ratelimit-reset", value);
+    }
+    // The message begins with "more than <rate> requests" (see `RateLimits::take`).
+    let limit = problem.message.strip_prefix("more than ").and_then(|rest| rest.split(' ').next());
+    if let Some(Ok(value)) = limit.map(HeaderValue::from_str) {
+        headers.insert("ratelimit-limit", value);
+    }
+}

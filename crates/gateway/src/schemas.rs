@@ -1,0 +1,327 @@
+//! Shapes of bodies, for the description of the API. Records of the engine are described by what their readers rely on.
+
+use serde_json::{Map, Value, json};
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn whole() -> Value {
+    json!({"type": "integer"})
+}
+
+fn time() -> Value {
+    json!({"type": "string", "format": "date-time"})
+}
+
+fn yes_no() -> Value {
+    json!({"type": "boolean"})
+}
+
+fn list(of: Value) -> Value {
+    json!({"type": "array", "items": of})
+}
+
+fn named(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn one_of(values: &[&str]) -> Value {
+    json!({"type": "string", "enum": values})
+}
+
+/// An object with these properties, of which `required` must be there.
+fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
+    let properties: Map<String, Value> = properties.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+    json!({"type": "object", "required": required, "properties": properties})
+}
+
+/// All schemas by name.
+pub(crate) fn all() -> Map<String, Value> {
+    let mut all = Map::new();
+    let groups = [general(), events(), sources(), subscriptions(), deliveries(), rest()];
+    for (name, schema) in groups.into_iter().flatten() {
+        all.insert(name.to_owned(), schema);
+    }
+    all
+}
+
+fn problem_fields() -> Vec<(&'static str, Value)> {
+    vec![
+        ("type", text()),
+        ("title", text()),
+        ("status", whole()),
+        ("detail", text()),
+        ("instance", text()),
+        ("code", text()),
+        ("message", text()),
+        ("details", json!({"type": "object", "description": "one reason per field, for 422"})),
+        ("retryable", yes_no()),
+    ]
+}
+
+fn general() -> Vec<(&'static str, Value)> {
+    let required = ["type", "title", "status", "detail", "instance", "code", "message", "retryable"];
+    let fields = object(&required, &problem_fields());
+    let mut bare = problem_fields();
+    bare.extend([("success", json!({"const": false})), ("requestId", text()), ("error", named("ProblemFields"))]);
+    let top = [
+        ("success", json!({"const": false})),
+        ("data", json!({})),
+        ("error", named("ProblemFields")),
+        ("code", text()),
+        ("message", text()),
+        ("details", json!({"type": "object"})),
+        ("retryable", yes_no()),
+        ("timestamp", time()),
+        ("requestId", text()),
+    ];
+    let envelope = [
+        ("success", json!({"const": true})),
+        ("data", json!({})),
+        ("error", json!({"type": "null"})),
+        ("next_cursor", json!({"type": ["string", "null"], "description": "beside the data of a list"})),
+        ("timestamp", time()),
+        ("requestId", text()),
+    ];
+    vec![
+        ("Anything", json!({})),
+        ("Text", text()),
+        ("Binary", json!({"type": "string", "format": "binary"})),
+        ("ProblemFields", fields),
+        ("Problem", object(&["success", "code", "message", "requestId", "error"], &bare)),
+        ("EnvelopedProblem", object(&["success", "error", "code", "message", "timestamp", "requestId"], &top)),
+        ("Envelope", object(&["success", "data", "error", "timestamp", "requestId"], &envelope)),
+        ("Removed", object(&["status"], &[("status", text()), ("id", text()), ("name", text())])),
+        ("Count", json!({"type": "object", "additionalProperties": whole()})),
+        ("Names", list(text())),
+        ("Reason", object(&[], &[("reason", text())])),
+    ]
+}
+
+fn events() -> Vec<(&'static str, Value)> {
+    let priority = json!({"oneOf": [one_of(&["LOW", "NORMAL", "HIGH", "CRITICAL"]), {"type": "integer", "minimum": 0, "maximum": 3}]});
+    let neo = [
+        ("event", json!({"type": "string", "examples": ["PAYMENT_RECEIVED", "payment.received"]})),
+        ("type", json!({"type": "string", "description": "accepted for event"})),
+        ("payload", json!({})),
+        ("id", json!({"type": ["string", "number"], "description": "makes a repeat harmless"})),
+        ("subject", text()),
+        ("priority", priority.clone()),
+    ];
+    let cloud = [
+        ("specversion", json!({"const": "1.0"})),
+        ("id", text()),
+        ("source", text()),
+        ("type", text()),
+        ("subject", text()),
+        ("time", time()),
+        ("data", json!({})),
+    ];
+    let event = [
+        ("id", text()),
+        ("seq", whole()),
+        ("type", text()),
+        ("source", text()),
+        ("subject", text()),
+        ("time", time()),
+        ("received", time()),
+        ("priority", one_of(&["LOW", "NORMAL", "HIGH", "CRITICAL"])),
+        ("correlation_id", text()),
+        ("causation_id", text()),
+        ("depth", whole()),
+        ("attributes", json!({"type": "object"})),
+        ("erased", yes_no()),
+        ("payload", json!({})),
+    ];
+    let accepted = [
+        ("status", json!({"const": "accepted"})),
+        ("event", text()),
+        ("id", text()),
+        ("seq", whole()),
+        ("events", json!({"type": "array", "description": "for a batch", "items": {"type": "object"}})),
+        ("count", whole()),
+    ];
+    let processed = [("status", one_of(&["processed", "ignored"])), ("event", text()), ("id", text()), ("reason", text())];
+    vec![
+        ("NeoEvent", object(&["event", "payload"], &neo)),
+        ("CloudEvent", object(&["specversion", "id", "source", "type"], &cloud)),
+        ("CloudEventBatch", list(named("CloudEvent"))),
+        ("Accepted", object(&["status"], &accepted)),
+        ("Publish", object(&["payload"], &[("payload", json!({})), ("priority", priority), ("subject", text()), ("id", text())])),
+        ("Published", object(&["message_id", "topic", "seq"], &[("message_id", text()), ("topic", text()), ("seq", whole())])),
+        ("Processed", object(&["status"], &processed)),
+        ("Event", object(&["id", "seq", "type", "source", "time", "payload"], &event)),
+        ("EventList", list(named("Event"))),
+        ("Fate", json!({"type": "object", "description": "what became of the event, by subscription"})),
+    ]
+}
+
+fn sources() -> Vec<(&'static str, Value)> {
+    let common = || {
+        vec![
+            ("preset", text()),
+            ("allow", json!({"type": "array", "items": text(), "description": "topics it may dispatch; empty = every one"})),
+            ("closed", yes_no()),
+            ("schemas", json!({"type": "object", "description": "JSON Schema per event type"})),
+            ("on_violation", one_of(&["refuse", "flag"])),
+            ("rate_limit", json!({"type": "string", "examples": ["10/s", "off"]})),
+            ("mapping", json!({"type": "string", "description": "screened jq from the body to {event, payload}"})),
+        ]
+    };
+    let mut new = common();
+    new.extend([("id", text()), ("secrets", list(text()))]);
+    let mut patch = common();
+    patch.push(("enabled", yes_no()));
+    let mut full = common();
+    full.retain(|(name, _)| *name != "rate_limit");
+    full.extend([
+        ("id", text()),
+        ("rate_limit", json!({})),
+        ("enabled", yes_no()),
+        ("secrets", list(object(&["name", "created_at"], &[("name", text()), ("created_at", time()), ("expires_at", time())]))),
+        ("secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
+        ("created_at", time()),
+        ("updated_at", time()),
+    ]);
+    vec![
+        ("NewSource", object(&["id"], &new)),
+        ("SourcePatch", object(&[], &patch)),
+        ("Source", object(&["id", "preset"], &full)),
+        ("SourceList", list(named("Source"))),
+        ("NewSecret", object(&[], &[("secret", text()), ("overlap_seconds", whole())])),
+    ]
+}
+
+fn subscriptions() -> Vec<(&'static str, Value)> {
+    let common = || {
+        vec![
+            ("filters", list(text())),
+            ("predicate", json!({"type": "string", "description": "screened jq, true for what is wanted"})),
+            ("target", json!({"type": "object", "description": "{kind: webhook|http|handler, url, method, headers, body}"})),
+            ("on_dead", one_of(&["continue", "hold"])),
+            ("concurrency", whole()),
+            ("retry", json!({"description": "\"1s,5s,30s\" or a schedule"})),
+            ("max_attempts", whole()),
+            ("timeout_ms", whole()),
+            ("keep_exchanges", yes_no()),
+        ]
+    };
+    let mut new = common();
+    new.extend([
+        ("name", text()),
+        ("filter", text()),
+        ("url", text()),
+        ("secret", text()),
+        ("ordered", yes_no()),
+        ("key", text()),
+        ("since", whole()),
+        ("active", yes_no()),
+    ]);
+    let mut patch = common();
+    patch.extend([("url", text()), ("secret", text())]);
+    let mut full = common();
+    full.extend([
+        ("name", text()),
+        ("activity", json!({"type": "object"})),
+        ("signing_secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
+        ("created_at", time()),
+        ("updated_at", time()),
+    ]);
+    vec![
+        ("NewSubscription", object(&["name"], &new)),
+        ("SubscriptionPatch", object(&[], &patch)),
+        ("Subscription", object(&["name"], &full)),
+        ("SubscriptionList", list(named("Subscription"))),
+        ("SubscriptionStatus", json!({"type": "object"})),
+        ("Sample", object(&[], &[("payload", json!({}))])),
+        ("Exchange", json!({"type": "object", "description": "request, response or error, latency_ms"})),
+        ("EndpointList", list(json!({"type": "object"}))),
+    ]
+}
+
+fn deliveries() -> Vec<(&'static str, Value)> {
+    let delivery = [
+        ("id", text()),
+        ("subscription", text()),
+        ("event_id", text()),
+        ("event", text()),
+        ("seq", whole()),
+        ("state", one_of(&["retrying", "dead", "delivered"])),
+        ("attempts", list(json!({"type": "object"}))),
+        ("next_at", time()),
+    ];
+    let replay = [
+        ("id", whole()),
+        ("subscription", text()),
+        ("from_seq", whole()),
+        ("to_seq", whole()),
+        ("state", text()),
+        ("position", whole()),
+        ("events", json!({"type": "integer", "description": "for a dry run"})),
+    ];
+    let place = json!({"description": "a seq, or a time in RFC 3339"});
+    vec![
+        ("Delivery", object(&["id", "subscription", "event_id", "state"], &delivery)),
+        ("DeliveryList", list(named("Delivery"))),
+        ("Select", object(&[], &[("id", text()), ("subscription", text()), ("all", yes_no())])),
+        (
+            "NewReplay",
+            object(
+                &["subscription"],
+                &[("subscription", text()), ("from", place.clone()), ("to", place), ("dry_run", yes_no())],
+            ),
+        ),
+        ("Replay", object(&[], &replay)),
+        ("ReplayList", list(named("Replay"))),
+    ]
+}
+
+fn rest() -> Vec<(&'static str, Value)> {
+    let token = [
+        ("id", text()),
+        ("name", text()),
+        ("kind", text()),
+        ("status", one_of(&["active", "expiring", "rotated", "revoked", "expired"])),
+        ("scopes", list(text())),
+        ("createdAt", time()),
+        ("expiresAt", time()),
+        ("lastUsedAt", time()),
+        ("token", json!({"type": "string", "description": "shown once, when it is made"})),
+    ];
+    let health = [
+        ("status", one_of(&["healthy", "degraded", "unhealthy"])),
+        ("timestamp", json!({"type": "number", "description": "epoch seconds"})),
+        ("services", json!({"type": "object"})),
+        ("stats", json!({"type": "object"})),
+        ("checks", json!({"type": "object"})),
+        ("version", text()),
+        ("uptime_seconds", json!({"type": "number"})),
+    ];
+    let report = [
+        ("status", one_of(&["healthy", "degraded", "unhealthy"])),
+        ("services", list(json!({"type": "object"}))),
+        ("lastCheck", time()),
+        ("checks", json!({"type": "object"})),
+        ("version", text()),
+        ("uptime_seconds", json!({"type": "number"})),
+    ];
+    vec![
+        ("NewToken", object(&["name", "scopes"], &[("name", text()), ("scopes", list(text())), ("expiresAt", time())])),
+        ("Token", object(&["id", "name", "kind", "status", "scopes", "createdAt"], &token)),
+        ("TokenList", list(named("Token"))),
+        ("Ticket", object(&["ticket", "expiresAt"], &[("ticket", text()), ("expiresAt", time())])),
+        ("SecretValue", object(&["value"], &[("value", text())])),
+        ("Health", object(&["status", "timestamp", "version", "uptime_seconds"], &health)),
+        ("HealthReport", object(&["status", "services", "lastCheck"], &report)),
+        ("Advance", object(&["advance"], &[("advance", json!({"type": "string", "examples": ["7d", "1h30m"]}))])),
+        ("Now", object(&["now"], &[("now", time())])),
+        ("Head", json!({"type": "object", "description": "epoch, seq, first, hash, time"})),
+        ("VerifyRequest", object(&[], &[("against", named("Checkpoint"))])),
+        ("VerifyReport", json!({"type": "object"})),
+        ("Checkpoint", json!({"type": "object", "description": "epoch, seq, hash, time, public_key, signature"})),
+        ("RedactRequest", object(&["reason"], &[("event_id", text()), ("subject", text()), ("reason", text())])),
+        ("ExportLine", json!({"type": "object", "description": "one event per line"})),
+        ("ImportReport", json!({"type": "object"})),
+    ]
+}

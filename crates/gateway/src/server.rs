@@ -1,0 +1,197 @@
+//! Listeners and connections: one accept loop each, one task per connection, limits on both, and an orderly end.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use nexus_engine::{Hub, supervisor::TaskKind};
+use socket2::SockRef;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+
+use crate::{
+    answer::RequestIds,
+    config::GatewayConfig,
+    cors::Cors,
+    gate::Gate,
+    identity::Tickets,
+    ingress::schema::Schemas,
+    metrics::GatewayMetrics,
+    rates::RateLimits,
+    routes::{Router, TableError},
+};
+
+/// A connection whose peer acknowledges nothing for this long is dead.
+const DEAD_PEER: Duration = Duration::from_secs(60);
+/// Pause after an accept failed for want of files or memory, so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What a connection beyond the limit is told.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-length: 140\r\n\r\n{\"success\":false,\"status\":503,\"code\":\"UNAVAILABLE\",\
+    \"message\":\"too many open connections; try again in a second\",\"retryable\":true}           ";
+
+/// Why the doors could not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A listener can't be used.
+    #[error("a listener can't be used")]
+    Listener(#[source] io::Error),
+    /// A defect of this program, found at the start instead of at a request.
+    #[error("the table of routes is broken: {0}")]
+    Routes(String),
+    /// `test_clock` without `dev`.
+    #[error("the test clock is only for --dev")]
+    TestClock,
+    /// The system gives no randomness.
+    #[error("the system gave no randomness")]
+    Random,
+}
+
+impl From<TableError> for ServeError {
+    fn from(error: TableError) -> Self {
+        Self::Routes(error.to_string())
+    }
+}
+
+/// Serves every route on every listener until the hub stops its doors, then lets what is in flight finish.
+pub async fn serve(hub: Hub, config: GatewayConfig, listeners: Vec<std::net::TcpListener>) -> Result<(), ServeError> {
+    if config.test_clock && !config.dev {
+        return Err(ServeError::TestClock);
+    }
+    let mut bound = Vec::with_capacity(listeners.len());
+    for listener in listeners {
+        bound.push(prepare(listener, config.backlog).map_err(ServeError::Listener)?);
+    }
+    let gate = gate(hub, config)?;
+    let connections = Arc::new(Semaphore::new(gate.config.connections.min(Semaphore::MAX_PERMITS)));
+    for listener in bound {
+        let task = accept(Arc::clone(&gate), listener, Arc::clone(&connections));
+        gate.hub.spawn().start(TaskKind::Listener, task);
+    }
+    gate.hub.spawn().start(TaskKind::Background, sample(Arc::clone(&gate)));
+    gate.hub.spawn().stopping().cancelled().await;
+    // Every open connection holds a permit: when all are back, all have ended.
+    let all = u32::try_from(gate.config.connections).unwrap_or(u32::MAX);
+    let _ = connections.acquire_many(all).await;
+    Ok(())
+}
+
+fn gate(hub: Hub, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
+    let mut process = [0u8; 8];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut process).map_err(|_| ServeError::Random)?;
+    let metrics = Arc::new(GatewayMetrics::new());
+    hub.metrics().register(|registry| metrics.register(registry));
+    Ok(Arc::new(Gate {
+        router: Router::new(config.test_clock)?,
+        cors: Cors::new(&config),
+        openapi: crate::openapi().to_string().into(),
+        limits: RateLimits::new(),
+        tickets: Tickets::new(),
+        schemas: Schemas::new(),
+        ids: RequestIds::new(u64::from_be_bytes(process)),
+        metrics,
+        config,
+        hub,
+    }))
+}
+
+fn prepare(listener: std::net::TcpListener, backlog: u32) -> io::Result<TcpListener> {
+    // Whoever bound it chose a backlog of the library's; calling listen again sets ours.
+    SockRef::from(&listener).listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Accepts until the doors stop.
+async fn accept(gate: Arc<Gate>, listener: TcpListener, connections: Arc<Semaphore>) {
+    let stopping = gate.hub.spawn().stopping();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => match Arc::clone(&connections).try_acquire_owned() {
+                Ok(permit) => {
+                    let task = connection(Arc::clone(&gate), stream, peer, permit);
+                    gate.hub.spawn().start(TaskKind::Connection, task);
+                }
+                // Best effort: the kernel's buffer of a new connection takes these few bytes.
+                Err(_) => drop(stream.try_write(FULL)),
+            },
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection until it ends, or until its present answer is out when the doors stop.
+async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+    let _permit = permit;
+    let _counted = gate.metrics.connection();
+    let socket = SockRef::from(&stream);
+    // Neither is vital: a connection without them is slower or lingers.
+    let _ = socket.set_tcp_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(DEAD_PEER));
+    let stopping = gate.hub.spawn().stopping();
+    let builder = http(&gate.config);
+    let service = service_fn(move |request: http::Request<Incoming>| Arc::clone(&gate).answer(request, peer));
+    let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    tokio::pin!(served);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            ended = served.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%peer, %error, "a connection ended early");
+                }
+                return;
+            }
+            () = stopping.cancelled(), if !told => {
+                told = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+fn http(config: &GatewayConfig) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // hyper counts an idle keep-alive connection as one that has not sent its next head yet.
+        .header_read_timeout(config.header_timeout)
+        .max_headers(config.header_count)
+        .max_header_size(config.header_bytes)
+        .max_buf_size((config.header_bytes + (16 << 10)).max(64 << 10))
+        .pipeline_flush(true);
+    builder
+}
+
+/// Notes the head of the log every second, for the rate of events.
+async fn sample(gate: Arc<Gate>) {
+    let clock = Arc::clone(gate.hub.clock());
+    loop {
+        let (_, seq) = gate.hub.tail().position();
+        gate.metrics.head(clock.mono(), seq);
+        clock.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_of_a_full_house_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(FULL).expect("ASCII");
+        let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
+    }
+}

@@ -1,0 +1,101 @@
+//! Live events: WebSockets in three dialects and server-sent events, all fed by cursors over the log.
+
+use nexus_core::{
+    access::Principal,
+    event::{Seq, StoredEvent},
+    problem::Problem,
+    topic::TopicFilter,
+};
+use nexus_engine::tail::Start;
+
+pub(crate) mod frame_in;
+pub(crate) mod frame_out;
+mod session;
+pub(crate) mod socket;
+pub(crate) mod sse;
+
+/// The language of a subscription. It is chosen by the frame that makes it, so one socket may speak several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// `{"action":"subscribe","events":[…]}` and `{event,payload,timestamp}`.
+    Neo,
+    /// `{"type":"subscribe","topic"}` and `{"type":"event",…}`.
+    Core,
+    /// Everything the token may see, as `{type,payload,correlationId?,timestamp,source,id,seq}`.
+    Kyros,
+}
+
+/// A position that a client wants to go on from: `1234` in the present epoch, or `epoch:seq`.
+pub(crate) fn parse_since(text: &str) -> Option<Start> {
+    match text.trim().split_once(':') {
+        Some((epoch, seq)) => Some(Start::At { epoch: epoch.parse().ok()?, seq: seq.parse().ok()? }),
+        None => text.trim().parse::<Seq>().ok().map(Start::After),
+    }
+}
+
+/// What `since` must look like.
+pub(crate) fn since_form(name: &str) -> Problem {
+    Problem::field(name, "a position is a seq (1234) or epoch:seq (1:1234)")
+}
+
+/// The topics that a principal may read.
+#[derive(Clone, Debug)]
+pub(crate) enum Sight {
+    /// All.
+    All,
+    /// Those that match any of these.
+    Some(Vec<TopicFilter>),
+}
+
+impl Sight {
+    /// Worked out once per stream, as it is asked for every event.
+    pub(crate) fn of(principal: &Principal) -> Self {
+        if principal.may("events:read") {
+            return Self::All;
+        }
+        let narrowed = principal.scopes().filter_map(|scope| scope.as_str().strip_prefix("events:read:"));
+        Self::Some(narrowed.filter_map(|filter| TopicFilter::parse(filter).ok()).collect())
+    }
+
+    /// Whether it sees this event.
+    pub(crate) fn sees(&self, event: &StoredEvent) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(filters) => filters.iter().any(|f| f.matches(event.topic.as_str())),
+        }
+    }
+
+    /// It sees nothing at all.
+    pub(crate) fn is_blind(&self) -> bool {
+        matches!(self, Self::Some(filters) if filters.is_empty())
+    }
+}
+
+/// The second name of an event, read only where there is one: most events have no attributes at all.
+pub(crate) fn alias(event: &StoredEvent) -> Option<String> {
+    let text = event.attributes.as_deref()?;
+    if text.contains("\"alias\"") { event.attributes().alias } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_a_seq_or_an_epoch_and_a_seq() {
+        assert_eq!(parse_since("12"), Some(Start::After(12)));
+        assert_eq!(parse_since("3:12"), Some(Start::At { epoch: 3, seq: 12 }));
+        for bad in ["", "x", "1:", ":1", "-1", "1:2:3", "1.5"] {
+            assert_eq!(parse_since(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_token_sees_its_topics_only() {
+        let principal = Principal::new("t", ["events:read:order.*".parse().expect("valid")]);
+        let Sight::Some(filters) = Sight::of(&principal) else { panic!("narrow") };
+        assert_eq!(filters.len(), 1);
+        assert!(Sight::of(&Principal::new("t", [])).is_blind());
+        assert!(matches!(Sight::of(&Principal::admin("a")), Sight::All));
+    }
+}

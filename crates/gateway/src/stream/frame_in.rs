@@ -1,0 +1,226 @@
+//! Frames that come in: NEO has `action`, Core has `type`; whatever else is answered with an error frame.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use nexus_core::{
+    json,
+    limits::{JSON_DEPTH, SOCKET_SUBSCRIPTIONS},
+    problem::{Code, Problem},
+    topic::TopicFilter,
+};
+use nexus_engine::tail::Start;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use super::{Dialect, parse_since, since_form};
+use crate::ingress::{Draft, draft_priority};
+
+/// What a frame asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// Events that match, under the names asked for.
+    Subscribe {
+        /// Language of the subscription.
+        dialect: Dialect,
+        /// What to match.
+        filters: Vec<TopicFilter>,
+        /// As they were written.
+        names: Vec<String>,
+        /// Where to begin; the present when absent.
+        since: Option<Start>,
+    },
+    /// No more of these.
+    Unsubscribe {
+        /// Language of the subscription.
+        dialect: Dialect,
+        /// What not to match any more.
+        filters: Vec<TopicFilter>,
+        /// As they were written.
+        names: Vec<String>,
+    },
+    /// An event to store.
+    Publish(Box<Draft>),
+    /// A sign of life.
+    Ping,
+}
+
+/// Why a frame is refused, and in which language to say so.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Its language, where it could be told.
+    pub(crate) dialect: Option<Dialect>,
+    /// Why.
+    pub(crate) problem: Problem,
+}
+
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(default)]
+    action: Value,
+    #[serde(default, rename = "type")]
+    kind: Value,
+    #[serde(default)]
+    events: Value,
+    #[serde(default)]
+    topic: Value,
+    #[serde(default, borrow)]
+    payload: Option<&'a RawValue>,
+    #[serde(default)]
+    priority: Value,
+    #[serde(default)]
+    since: Value,
+}
+
+/// Reads a text frame.
+pub(crate) fn parse(text: &Bytes) -> Result<Asked, Refused> {
+    let unknown = |problem| Refused { dialect: None, problem };
+    json::check(text, JSON_DEPTH).map_err(|error| unknown(error.into()))?;
+    let frame: Frame<'_> = serde_json::from_slice(text).map_err(|_| unknown(wrong("a frame must be a JSON object")))?;
+    if !frame.action.is_null() {
+        return neo(&frame).map_err(|problem| Refused { dialect: Some(Dialect::Neo), problem });
+    }
+    if !frame.kind.is_null() {
+        return core(&frame, text).map_err(|problem| Refused { dialect: Some(Dialect::Core), problem });
+    }
+    let message = r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, ping)"#;
+    Err(unknown(wrong(message)))
+}
+
+fn wrong(message: impl Into<String>) -> Problem {
+    Problem::new(Code::Malformed, message)
+}
+
+fn neo(frame: &Frame<'_>) -> Result<Asked, Problem> {
+    let form = r#"{"action":"subscribe","events":["PAYMENT_RECEIVED"]}"#;
+    let names = || {
+        let items = frame.events.as_array().map(Vec::as_slice).unwrap_or_default();
+        let names: Option<Vec<String>> = items.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+        match names.filter(|names| !names.is_empty()) {
+            Some(names) if names.len() <= SOCKET_SUBSCRIPTIONS => Ok(names),
+            Some(_) => Err(Problem::new(Code::TooLarge, format!("at most {SOCKET_SUBSCRIPTIONS} events"))),
+            None => Err(wrong(format!("events must be a list of names or filters: {form}"))),
+        }
+    };
+    let dialect = Dialect::Neo;
+    match frame.action.as_str() {
+        Some("subscribe") => {
+            let names = names()?;
+            Ok(Asked::Subscribe { dialect, filters: filters(&names)?, names, since: since(&frame.since)? })
+        }
+        Some("unsubscribe") => {
+            let names = names()?;
+            Ok(Asked::Unsubscribe { dialect, filters: filters(&names)?, names })
+        }
+        _ => Err(wrong(format!("unknown action {}; subscribe and unsubscribe are known: {form}", frame.action))),
+    }
+}
+
+fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
+    let topic = || match &frame.topic {
+        Value::String(topic) => Ok(topic.clone()),
+        other => Err(wrong(format!("topic must be a text, not {other}"))),
+    };
+    let dialect = Dialect::Core;
+    match frame.kind.as_str() {
+        Some("subscribe") => {
+            let names = vec![topic()?];
+            Ok(Asked::Subscribe { dialect, filters: filters(&names)?, names, since: since(&frame.since)? })
+        }
+        Some("unsubscribe") => {
+            let names = vec![topic()?];
+            Ok(Asked::Unsubscribe { dialect, filters: filters(&names)?, names })
+        }
+        Some("publish") => {
+            let data = frame.payload.map_or(Bytes::from_static(b"null"), |raw| text.slice_ref(raw.get().as_bytes()));
+            let mut draft = Draft::new(&topic()?, data, text.clone())?;
+            draft.priority = draft_priority(&frame.priority)?;
+            Ok(Asked::Publish(Box::new(draft)))
+        }
+        Some("ping") => Ok(Asked::Ping),
+        _ => Err(wrong(format!("unknown type {}; subscribe, unsubscribe, publish and ping are known", frame.kind))),
+    }
+}
+
+fn filters(names: &[String]) -> Result<Vec<TopicFilter>, Problem> {
+    names.iter().map(|name| TopicFilter::parse(name).map_err(|error| wrong(format!("{name:?}: {error}")))).collect()
+}
+
+fn since(value: &Value) -> Result<Option<Start>, Problem> {
+    let text: Cow<'_, str> = match value {
+        Value::Null => return Ok(None),
+        Value::String(text) => text.as_str().into(),
+        Value::Number(number) => number.to_string().into(),
+        _ => return Err(since_form("since")),
+    };
+    parse_since(&text).map(Some).ok_or_else(|| since_form("since"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Asked, Refused> {
+        parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn the_frame_chooses_the_dialect() {
+        let neo = read(r#"{"action":"subscribe","events":["PAYMENT_RECEIVED","mint.*"],"since":5}"#).expect("valid");
+        let Asked::Subscribe { dialect: Dialect::Neo, names, since: Some(Start::After(5)), .. } = neo else {
+            panic!("{neo:?}");
+        };
+        assert_eq!(names, ["PAYMENT_RECEIVED", "mint.*"]);
+        let core = read(r#"{"type":"publish","topic":"user.created","payload":{"n":1},"priority":"HIGH"}"#);
+        assert!(matches!(core, Ok(Asked::Publish(d)) if &d.data[..] == br#"{"n":1}"#));
+        assert!(matches!(read(r#"{"type":"ping"}"#), Ok(Asked::Ping)));
+    }
+
+    #[test]
+    fn every_wrong_frame_is_refused_in_its_own_dialect() {
+        let cases = [
+            (None, "hello"),
+            (None, "[]"),
+            (None, "{}"),
+            (None, "7"),
+            (None, r#"{"events":["a"]}"#),
+            (None, r#"{"action":"subscribe","action":"x"}"#),
+            (Some(Dialect::Neo), r#"{"action":"subscribe"}"#),
+            (Some(Dialect::Neo), r#"{"action":"subscribe","events":[]}"#),
+            (Some(Dialect::Neo), r#"{"action":"subscribe","events":"a"}"#),
+            (Some(Dialect::Neo), r#"{"action":"subscribe","events":["a",7]}"#),
+            (Some(Dialect::Neo), r#"{"action":"subscribe","events":["a..b"]}"#),
+            (Some(Dialect::Neo), r#"{"action":"dance","events":["a"]}"#),
+            (Some(Dialect::Neo), r#"{"action":7}"#),
+            (Some(Dialect::Neo), r#"{"action":"subscribe","events":["a"],"since":"x"}"#),
+            (Some(Dialect::Core), r#"{"type":"subscribe"}"#),
+            (Some(Dialect::Core), r#"{"type":"publish","topic":"a.*","payload":1}"#),
+            (Some(Dialect::Core), r#"{"type":"publish","topic":"a","payload":1,"priority":9}"#),
+            (Some(Dialect::Core), r#"{"type":"nope"}"#),
+        ];
+        for (dialect, text) in cases {
+            let refused = read(text).expect_err(text);
+            assert_eq!(refused.dialect, dialect, "{text}");
+            assert!(!refused.problem.message.is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_panics(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let _ = parse(&Bytes::from(bytes));
+        }
+
+        #[test]
+        fn no_object_with_the_known_keys_panics(
+            key in "(action|type|events|topic|since|priority|payload)",
+            value in "(\\[\\]|null|7|\"subscribe\"|\"publish\"|\\{\\}|true|\"\\\\u0041\"|-1e9)",
+            second in "(\"subscribe\"|\"ping\"|\"publish\"|1)",
+        ) {
+            let _ = read(&format!(r#"{{"type":{second},"{key}":{value}}}"#));
+            let _ = read(&format!(r#"{{"action":{second},"{key}":{value}}}"#));
+        }
+    }
+}
