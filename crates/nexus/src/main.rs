@@ -8,6 +8,7 @@ mod command;
 mod config;
 mod demo;
 mod doctor;
+mod offline;
 mod output;
 mod progress;
 mod serve;

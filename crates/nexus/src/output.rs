@@ -78,7 +78,10 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// One line of text.
-    #[expect(clippy::unused_self, reason = "a screen is where lines go; callers need not know that it is standard output")]
+    #[expect(
+        clippy::unused_self,
+        reason = "a screen is where lines go; callers need not know that it is standard output"
+    )]
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -94,11 +97,8 @@ impl Screen {
 
     /// One JSON document: indented at a terminal, one line otherwise.
     pub(crate) fn json(self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = if io::stdout().is_terminal() {
-            serde_json::to_string_pretty(value)
-        } else {
-            serde_json::to_string(value)
-        };
+        let text =
+            if io::stdout().is_terminal() { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) };
         self.line(&text.map_err(|e| Failure::failed(e.to_string()))?)
     }
 }

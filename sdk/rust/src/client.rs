@@ -225,7 +225,7 @@ pub(crate) fn unwrap(value: Value) -> Value {
 }
 
 /// The last cause of an error: the one that says something ("connection refused").
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
@@ -288,7 +288,11 @@ mod tests {
 
     #[test]
     fn paths_are_escaped_segment_by_segment() {
-        let path = Path::new("/api/v1/secrets").segment("a/b c").query("limit", Some(3)).query("x", None::<u8>).query("t", Some("ü"));
+        let path = Path::new("/api/v1/secrets")
+            .segment("a/b c")
+            .query("limit", Some(3))
+            .query("x", None::<u8>)
+            .query("t", Some("ü"));
         assert_eq!(path.as_str(), "/api/v1/secrets/a%2Fb%20c?limit=3&t=%C3%BC");
     }
 

@@ -88,8 +88,7 @@ impl Client {
         cursor: Option<&str>,
         limit: Option<usize>,
     ) -> Result<Page<Delivery>, Error> {
-        let path =
-            Path::new(DEAD).query("subscription", subscription).query("cursor", cursor).query("limit", limit);
+        let path = Path::new(DEAD).query("subscription", subscription).query("cursor", cursor).query("limit", limit);
         self.page(path.as_str()).await
     }
 

@@ -61,7 +61,8 @@ fn read_token(folder: &Path) -> Result<Option<String>, Error> {
 }
 
 fn is_loopback(url: &str) -> Result<bool, Error> {
-    let wrong = |why: &str| Error::Setting(format!("{url:?} is no URL of a hub: {why}; write for example {DEFAULT_URL}"));
+    let wrong =
+        |why: &str| Error::Setting(format!("{url:?} is no URL of a hub: {why}; write for example {DEFAULT_URL}"));
     let uri: http::Uri = url.parse().map_err(|_| wrong("it can't be parsed"))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(wrong("it does not begin with http:// or https://"));

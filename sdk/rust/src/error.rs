@@ -95,9 +95,7 @@ impl Problem {
             message: text("message")
                 .or_else(|| text("detail"))
                 .unwrap_or_else(|| format!("the answer was status {status} without a reason")),
-            details: details
-                .map(|d| d.iter().map(|(k, v)| (k.clone(), plain(v))).collect())
-                .unwrap_or_default(),
+            details: details.map(|d| d.iter().map(|(k, v)| (k.clone(), plain(v))).collect()).unwrap_or_default(),
             retryable: json.get("retryable").and_then(Value::as_bool).unwrap_or(matches!(status, 429 | 502..=504)),
             request_id: text("requestId").or(request_id),
             retry_after,
@@ -124,8 +122,10 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_problem_give_the_same_words() {
-        let bare = br#"{"success":false,"code":"NOT_FOUND","message":"no source \"x\"","retryable":false,"requestId":"r1"}"#;
-        let enveloped = br#"{"success":false,"error":{"code":"NOT_FOUND","message":"no source \"x\""},"requestId":"r1"}"#;
+        let bare =
+            br#"{"success":false,"code":"NOT_FOUND","message":"no source \"x\"","retryable":false,"requestId":"r1"}"#;
+        let enveloped =
+            br#"{"success":false,"error":{"code":"NOT_FOUND","message":"no source \"x\""},"requestId":"r1"}"#;
         let a = Problem::read(404, bare, None, None);
         let b = Problem::read(404, enveloped, None, None);
         assert_eq!(a, b);

@@ -8,7 +8,10 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use crate::{Client, Error, client::{Path, unwrap}};
+use crate::{
+    Client, Error,
+    client::{Path, unwrap},
+};
 
 /// How long the hub may take to verify a whole log or to begin a backup.
 const LONG: Duration = Duration::from_secs(3600);
@@ -65,18 +68,11 @@ impl Client {
 
     /// Writes a consistent copy of a running hub's database to `file`, which must not exist. `progress` hears the bytes
     /// written so far, and the whole size where it is known.
-    pub async fn backup(
-        &self,
-        file: &FilePath,
-        mut progress: impl FnMut(u64, Option<u64>),
-    ) -> Result<u64, Error> {
+    pub async fn backup(&self, file: &FilePath, mut progress: impl FnMut(u64, Option<u64>)) -> Result<u64, Error> {
         let local = |e: std::io::Error| Error::Local(format!("{}: {e}", file.display()));
         let answer = self.clone().timeout(LONG).send(Method::POST, "/api/v1/backup", HeaderMap::new(), None).await?;
-        let total = answer
-            .headers()
-            .get(header::CONTENT_LENGTH)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.parse().ok());
+        let total =
+            answer.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
         let mut out = tokio::fs::OpenOptions::new().write(true).create_new(true).open(file).await.map_err(local)?;
         let mut body = answer.into_body();
         let mut written = 0u64;

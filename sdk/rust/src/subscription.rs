@@ -110,7 +110,8 @@ impl Client {
     /// Stops deliveries; events wait in the log.
     pub async fn pause(&self, name: &str, reason: Option<&str>) -> Result<Value, Error> {
         let path = Path::new(SUBSCRIPTIONS).segment(name).segment("pause");
-        self.post(path.as_str(), &reason.map_or_else(|| serde_json::json!({}), |r| serde_json::json!({ "reason": r }))).await
+        self.post(path.as_str(), &reason.map_or_else(|| serde_json::json!({}), |r| serde_json::json!({ "reason": r })))
+            .await
     }
 
     /// Goes on where it stopped.

@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 };
 use tower_service::Service;
 
-use crate::{Client, Error, Problem};
+use crate::{Client, Error, Problem, client::innermost};
 
 /// Waits between attempts to reconnect; the last one repeats.
 const BACKOFF: [Duration; 5] = [
@@ -131,7 +131,7 @@ impl Tail {
         let uri: http::Uri = address.parse().map_err(|_| Error::Setting(format!("{address:?} is no URL")))?;
         let mut connector = self.client.connector.clone();
         let dial = async {
-            let stream = connector.call(uri).await.map_err(|e| unreachable(e.to_string()))?;
+            let stream = connector.call(uri).await.map_err(|e| unreachable(innermost(&*e)))?;
             // The connector chose TLS by the scheme; the handshake only needs the path and the host.
             let mut request = address
                 .replacen("http", "ws", 1)
@@ -174,7 +174,8 @@ impl Tail {
         let text = match &message {
             Message::Text(text) => text.as_str(),
             Message::Close(frame) => {
-                let reason = frame.as_ref().map_or_else(String::new, |f| format!(": {} {}", u16::from(f.code), f.reason));
+                let reason =
+                    frame.as_ref().map_or_else(String::new, |f| format!(": {} {}", u16::from(f.code), f.reason));
                 return Err(Broken::Connection(format!("the hub closed the connection{reason}")));
             }
             _ => return Ok(None),

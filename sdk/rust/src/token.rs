@@ -40,12 +40,7 @@ impl Token {
 
 impl Client {
     /// Makes a token (scope `tokens:write`). `expires_at` is RFC 3339.
-    pub async fn create_token(
-        &self,
-        name: &str,
-        scopes: &[String],
-        expires_at: Option<&str>,
-    ) -> Result<Token, Error> {
+    pub async fn create_token(&self, name: &str, scopes: &[String], expires_at: Option<&str>) -> Result<Token, Error> {
         let mut body = serde_json::json!({ "name": name, "scopes": scopes });
         if let (Some(map), Some(expires_at)) = (body.as_object_mut(), expires_at) {
             map.insert("expiresAt".into(), expires_at.into());

@@ -92,9 +92,9 @@ pub(crate) fn parse_json(text: &str) -> Result<Value, Failure> {
 pub(crate) async fn publish(global: &Global, args: &Publish) -> Result<(), Failure> {
     let payload = parse_json(&args.payload)?;
     let published = global.client()?.publish(&args.topic, &payload, args.priority.as_deref()).await?;
-    global
-        .screen()
-        .either(&published, || format!("published {} as {}, seq {}", published.topic, published.message_id, published.seq))
+    global.screen().either(&published, || {
+        format!("published {} as {}, seq {}", published.topic, published.message_id, published.seq)
+    })
 }
 
 pub(crate) async fn tail(global: &Global, args: &Tail) -> Result<(), Failure> {

@@ -109,7 +109,9 @@ pub(crate) async fn subscribe(global: &Global, args: Subscribe) -> Result<(), Fa
     let own = args.method.is_some() || args.body.is_some();
     let target = if own {
         let method = args.method.unwrap_or_else(|| "POST".into());
-        Some(serde_json::json!({"kind": "http", "method": method, "url": args.to, "headers": headers, "body": args.body}))
+        Some(
+            serde_json::json!({"kind": "http", "method": method, "url": args.to, "headers": headers, "body": args.body}),
+        )
     } else if headers.is_empty() {
         None
     } else {
@@ -134,7 +136,8 @@ pub(crate) async fn subscribe(global: &Global, args: Subscribe) -> Result<(), Fa
     };
     let made = global.client()?.subscribe(&new).await?;
     global.screen().either(&made, || {
-        let once = made.secret.as_ref().map_or_else(String::new, |s| format!("\nits signing secret, shown this once: {s}"));
+        let once =
+            made.secret.as_ref().map_or_else(String::new, |s| format!("\nits signing secret, shown this once: {s}"));
         format!("subscribed {}: {} → {}{once}", made.name, made.filters.join(", "), text(&made.target, "url"))
     })
 }
@@ -213,6 +216,7 @@ fn shown_exchange(exchange: &Value) -> String {
         shown.push_str(&format!("\n  {}\n\n", text(message, "body")));
     }
     let latency = text(exchange, "latency_ms");
-    shown.push_str(&format!("{}took {latency} ms", exchange.get("error").map_or_else(String::new, |e| plain(e) + "; ")));
+    shown
+        .push_str(&format!("{}took {latency} ms", exchange.get("error").map_or_else(String::new, |e| plain(e) + "; ")));
     shown
 }

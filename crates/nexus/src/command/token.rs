@@ -37,7 +37,10 @@ pub(crate) enum Command {
 
 fn scopes_help() -> String {
     let rows: Vec<_> = SCOPES.iter().map(|(name, means)| vec![(*name).to_owned(), (*means).to_owned()]).collect();
-    format!("{}\nevents:publish and events:read may be narrowed: events:publish:order.*", table(&["scope", "allows"], &rows, ""))
+    format!(
+        "{}\nevents:publish and events:read may be narrowed: events:publish:order.*",
+        table(&["scope", "allows"], &rows, "")
+    )
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure> {
