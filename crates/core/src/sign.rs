@@ -236,7 +236,9 @@ impl WebhookKey {
             32 => Ed25519KeyPair::from_seed_unchecked(bytes),
             64 => Ed25519KeyPair::from_seed_and_public_key(&bytes[..32], &bytes[32..]),
             _ => {
-                return Err(SignatureError::BadSecret("whsk_ needs base64 of a 32 byte seed or of seed and public key"));
+                return Err(SignatureError::BadSecret(
+                    "whsk_ needs base64 of a 32 byte seed or of seed and public key",
+                ));
             }
         };
         pair.map(|p| Self(Kind::Private(p)))

@@ -112,7 +112,8 @@ impl Jq {
     /// Runs it over one JSON text; the result is JSON text too.
     pub fn run_text(&self, input: &[u8]) -> Result<String, JqError> {
         let input = jaq_json::read::parse_single(input).map_err(|e| JqError::Failed(e.to_string()))?;
-        let mut results = self.filter.id.run((Ctx::new(&self.filter.lut, Vars::new([])), input)).map(unwrap_valr);
+        let context = Ctx::<data::JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
+        let mut results = self.filter.id.run((context, input)).map(unwrap_valr);
         let first = results.next().ok_or(JqError::Results("no"))?.map_err(|e| JqError::Failed(e.to_string()))?;
         if results.next().is_some() {
             return Err(JqError::Results("several"));

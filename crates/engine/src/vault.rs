@@ -66,6 +66,8 @@ struct Sealed {
     updated_at: Timestamp,
 }
 
+/// Where sealed secrets lie.
+pub static COLLECTION: &Collection = &SECRETS;
 static SECRETS: Collection = Collection { name: "secrets", columns: &[], indexes: &[] };
 
 impl Record for Sealed {
