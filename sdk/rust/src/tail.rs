@@ -96,7 +96,7 @@ impl Tail {
         loop {
             match std::mem::replace(&mut self.state, State::Done) {
                 State::Done => return None,
-                State::Begin => match self.open().await {
+                State::Begin => match self.begin().await {
                     Ok(socket) => self.state = State::Open(Box::new(socket)),
                     Err(error) => return Some(Err(error)),
                 },
@@ -123,6 +123,16 @@ impl Tail {
                 },
             }
         }
+    }
+
+    /// Notes where the log stands before the first connection: without that, what comes between the loss of a connection
+    /// and the next one would be missed as long as no event was seen. Not every token may ask; then it is not known.
+    async fn begin(&mut self) -> Result<Socket, Error> {
+        if self.since.is_none() {
+            let head = self.client.log_head().await.ok();
+            self.since = head.and_then(|h| h.get("seq")?.as_u64()).map(|seq| seq.to_string());
+        }
+        self.open().await
     }
 
     async fn open(&mut self) -> Result<Socket, Error> {
@@ -200,13 +210,6 @@ impl Tail {
                     self.since = Some(to.to_string());
                 }
                 Ok(Some(Tailed::Gap(frame)))
-            }
-            "subscribed" => {
-                // Where the stream begins: without it, events before the first one seen would be lost with the connection.
-                if let (None, Some(seq)) = (&self.since, frame.get("seq").and_then(Value::as_u64)) {
-                    self.since = Some(seq.to_string());
-                }
-                Ok(None)
             }
             "error" => {
                 let problem = Problem::read(400, frame.to_string().as_bytes(), None, None);

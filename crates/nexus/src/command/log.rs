@@ -79,38 +79,15 @@ async fn verify(global: &Global, against: Option<&Path>) -> Result<(), Failure> 
     };
     bar.finish_and_clear();
     global.screen().either(&report, || object(&report))?;
-    if is_good(&report) {
+    if report.get("ok").and_then(Value::as_bool) == Some(true) {
         return Ok(());
     }
-    Err(Failure::failed(format!("the log does not verify{}", first_fault(&report))))
+    let at = report.get("bad_seq").map_or_else(String::new, |seq| format!(" at seq {}", plain(seq)));
+    Err(Failure::failed(format!("the log does not verify{at}: {}", text(&report, "problem"))))
 }
 
 fn read_checkpoint(file: &Path) -> Result<Checkpoint, Failure> {
     let wrong = |reason: String| Failure::usage(format!("{}: {reason}", file.display()));
     let bytes = std::fs::read(file).map_err(|e| wrong(e.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|e| wrong(format!("it is no checkpoint of `nexus log checkpoint` ({e})")))
-}
-
-fn is_good(report: &Value) -> bool {
-    let flag = ["ok", "valid", "verified"].iter().find_map(|name| report.get(*name)?.as_bool());
-    flag.unwrap_or_else(|| first_fault(report).is_empty())
-}
-
-fn first_fault(report: &Value) -> String {
-    let fault = ["fault", "faults", "error", "problem", "problems"].iter().find_map(|name| report.get(*name));
-    match fault {
-        Some(Value::Array(faults)) => faults.first().map_or_else(String::new, |f| format!(": {}", told(f))),
-        Some(Value::Null) | None => String::new(),
-        Some(fault) => format!(": {}", told(fault)),
-    }
-}
-
-fn told(fault: &Value) -> String {
-    match fault.get("seq") {
-        Some(seq) => format!(
-            "seq {seq}: {}",
-            ["reason", "what", "kind"].iter().map(|n| text(fault, n)).collect::<Vec<_>>().join(" ").trim()
-        ),
-        None => plain(fault),
-    }
 }

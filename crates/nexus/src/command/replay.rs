@@ -56,24 +56,19 @@ pub(crate) async fn run(global: &Global, args: &Arguments) -> Result<(), Failure
     let mut replay = hub.replay(&request).await?;
     let id = text(&replay, "id");
     if !args.detach && !id.is_empty() {
-        let number = |replay: &Value, field: &str| replay.get(field).and_then(Value::as_u64);
-        let bar = progress::bar(number(&replay, "total"), "events", global.json);
-        while !over(&replay) {
+        let number = |replay: &Value, field: &str| replay.get(field).and_then(Value::as_u64).unwrap_or(0);
+        let first = number(&replay, "from_seq");
+        let bar = progress::bar(Some((number(&replay, "to_seq") + 1).saturating_sub(first)), "events", global.json);
+        while text(&replay, "state") == "running" {
             tokio::time::sleep(Duration::from_millis(200)).await;
             replay = hub.replay_status(&id).await?;
-            if let Some(sent) = number(&replay, "sent").or_else(|| number(&replay, "done")) {
-                bar.set_position(sent);
-            }
+            bar.set_position(number(&replay, "position").saturating_sub(first));
         }
         bar.finish_and_clear();
     }
     screen.either(&replay, || object(&replay))?;
-    match text(&replay, "state").as_str() {
-        "failed" | "cancelled" => Err(Failure::failed(format!("the replay is {}", text(&replay, "state")))),
-        _ => Ok(()),
+    if text(&replay, "state") == "cancelled" {
+        return Err(Failure::failed("the replay was cancelled"));
     }
-}
-
-fn over(replay: &Value) -> bool {
-    !matches!(text(replay, "state").as_str(), "running" | "pending" | "waiting")
+    Ok(())
 }

@@ -234,9 +234,6 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if let Err(e) = nexus_core::topic::TopicFilter::parse(&rule.filter) {
             return wrong("[[retention.events]] filter", e.to_string());
         }
-        if rule.age.is_none() && rule.size.is_none() {
-            return wrong("[[retention.events]]", format!("the rule for {:?} has neither age nor size", rule.filter));
-        }
     }
     if config.server.connections == 0 || config.data.readers == 0 {
         return wrong("[server] connections, [data] readers", "at least 1 is needed".into());
@@ -287,11 +284,7 @@ mod tests {
     fn a_wrong_value_names_its_section() {
         let none = Environment::default();
         assert!(from("[server]\ndrain = \"soon\"\n", &none).expect_err("refused").contains("[server]"));
-        assert!(
-            from("[[retention.events]]\nfilter = \"a\"\n", &none)
-                .expect_err("refused")
-                .contains("neither age nor size")
-        );
+        assert!(from("[[retention.events]]\nfilter = \"a\"\n", &none).expect_err("refused").contains("age"));
         assert!(from("[server]\ntrusted_proxies = [\"x\"]\n", &none).is_err());
     }
 }

@@ -1,16 +1,16 @@
-//! `[retention]`: how long things are kept.
+//! `[retention]`: how long the data of events is kept.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{Period, Size};
+use super::value::Period;
 
 /// What is erased when.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Retention {
-    /// Receipts of successful deliveries; afterwards a fate says "delivered, receipt expired".
-    pub(crate) receipts: Period,
-    /// One rule per filter: `[[retention.events]]`.
+    /// One rule per filter: `[[retention.events]]`. What no rule names is kept.
     pub(crate) events: Vec<EventRule>,
 }
 
@@ -21,15 +21,12 @@ pub(crate) struct EventRule {
     /// Which events.
     pub(crate) filter: String,
     /// Erased when older.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) age: Option<Period>,
-    /// Oldest erased while they take more room than this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) size: Option<Size>,
+    pub(crate) age: Period,
+    /// A subscription that was not delivered to keeps its events this much longer; then they expire, with a gap event.
+    #[serde(default = "week")]
+    pub(crate) grace: Period,
 }
 
-impl Default for Retention {
-    fn default() -> Self {
-        Self { receipts: Period(nexus_core::limits::RECEIPT_RETENTION), events: Vec::new() }
-    }
+fn week() -> Period {
+    Period(Duration::from_secs(7 * 24 * 3600))
 }

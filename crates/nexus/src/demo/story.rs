@@ -9,7 +9,7 @@ use nexus_client::{
     tail::{Tailed, TailedEvent},
 };
 use nexus_core::time::Clock;
-use nexus_engine::SystemClock;
+use nexus_engine::clock::SystemClock;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) fn new(hub: Client, screen: Screen) -> Self {
-        let clock: Arc<dyn Clock> = SystemClock::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         Self { hub, screen, began: clock.mono(), clock }
     }
 
@@ -232,10 +232,6 @@ fn id_of(accepted: &Accepted) -> &str {
 
 /// Whether a fate says that `subscription` got the event.
 fn delivered(fate: &Value, subscription: &str) -> bool {
-    let fields = fate.as_object().into_iter().flat_map(|map| map.values());
-    fields.filter_map(Value::as_array).flatten().any(|one| {
-        let named = |field: &str| one.get(field).and_then(Value::as_str);
-        named("subscription").or_else(|| named("name")) == Some(subscription)
-            && one.as_object().is_some_and(|o| o.values().any(|v| v == "delivered"))
-    })
+    let deliveries = fate.get("deliveries").and_then(Value::as_array);
+    deliveries.into_iter().flatten().any(|one| one["subscription"] == subscription && one["state"] == "delivered")
 }

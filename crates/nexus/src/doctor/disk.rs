@@ -9,7 +9,7 @@ use std::{
 };
 
 use nexus_core::time::Clock;
-use nexus_engine::SystemClock;
+use nexus_engine::clock::SystemClock;
 
 use super::Finding;
 use crate::config::Config;

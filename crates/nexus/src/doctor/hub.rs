@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nexus_client::{Client, Error};
 use nexus_core::time::{Clock, Timestamp};
-use nexus_engine::SystemClock;
+use nexus_engine::clock::SystemClock;
 use serde_json::Value;
 
 use super::Finding;

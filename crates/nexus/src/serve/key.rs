@@ -8,7 +8,7 @@ use std::{
 };
 
 use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
-use nexus_engine::VaultKey;
+use nexus_engine::vault::VaultKey;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::output::Failure;

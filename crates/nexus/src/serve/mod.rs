@@ -4,13 +4,16 @@
 //! connection that comes in meanwhile waits in the kernel until the log is recovered.
 
 mod bind;
+mod build;
 mod key;
+mod permissions;
+mod run;
 
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
 use nexus_core::time::Clock;
-use nexus_engine::SystemClock;
+use nexus_engine::clock::SystemClock;
 
 pub(crate) use self::key::read_key;
 use crate::{
@@ -47,12 +50,12 @@ pub(crate) struct Plan {
     dev: bool,
     test_clock: bool,
     json: bool,
-    clock: Arc<SystemClock>,
+    clock: SystemClock,
 }
 
 impl Plan {
     fn clock(&self) -> Arc<dyn Clock> {
-        Arc::clone(&self.clock) as Arc<dyn Clock>
+        Arc::new(self.clock.clone())
     }
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result<(), Failure> {
     };
     let loaded = load(&flags, &environment)?;
     let clock = SystemClock::new();
-    let json = telemetry::start(&loaded.config.log, Arc::clone(&clock) as Arc<dyn Clock>)?;
+    let json = telemetry::start(&loaded.config.log, Arc::new(clock.clone()))?;
     let plan = Plan {
         permissions: permissions_file(&loaded.config, loaded.file.as_deref()),
         config: loaded.config,
@@ -86,8 +89,8 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result<(), Failure> {
     let listeners = bind::bind(&plan.config.server.addresses())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let _ = (&plan, listeners);
-        Ok(())
+        let built = build::build(&plan).await?;
+        run::run(&plan, built, listeners).await
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use nexus_engine::{Hub, TaskKind};
+use nexus_engine::{Hub, supervisor::TaskKind};
 
 use crate::{config::read_permissions, output::Failure};
 
