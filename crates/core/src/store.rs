@@ -564,6 +564,9 @@ pub trait Store: Send + Sync + 'static {
     /// Events by header.
     async fn query(&self, query: EventQuery, limit: usize) -> Result<EventPage, StoreError>;
 
+    /// Every event type the log has ever known, in no order. Bounded by [`crate::limits::DICTIONARY_ENTRIES`].
+    async fn topics(&self) -> Result<Vec<String>, StoreError>;
+
     /// First seq committed at or after `time`; head + 1 when there is none. Times ascend with seq.
     async fn seq_at(&self, time: Timestamp) -> Result<Seq, StoreError>;
 

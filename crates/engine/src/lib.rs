@@ -1,1 +1,42 @@
-//! stub
+//! The hub itself: what is accepted is stored, what is stored is delivered, and every event has a fate.
+//!
+//! ```text
+//! publish ─► store.commit ─► tail ─┬─► dispatcher (machine + driver) ─► endpoints, handlers
+//!                                  └─► followers (sockets, streams)
+//! ```
+//!
+//! - [`hub`]: the builder and the handle; everything else hangs on it.
+//! - [`delivery`]: the pure machine that decides on deliveries, and its driver.
+//! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
+//! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
+//!   [`log`]: records and the desks that change them.
+//! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`]: keeping house.
+//! - [`clock`], [`supervisor`], [`jq`], [`desk`], [`dispatch`]: what they stand on.
+
+pub mod alerts;
+pub mod clock;
+pub mod deliveries;
+pub mod delivery;
+pub mod desk;
+pub mod dispatch;
+pub mod fate;
+pub mod health;
+pub mod hub;
+pub mod jq;
+pub mod keeper;
+pub mod log;
+pub mod matcher;
+pub mod metrics;
+pub mod receipts;
+pub mod replays;
+pub mod retention;
+pub mod source;
+pub mod sources;
+pub mod subscription;
+pub mod subscriptions;
+pub mod supervisor;
+pub mod tail;
+pub mod tokens;
+pub mod vault;
+
+pub use hub::{Hub, HubBuilder, HubConfig, StartError};

@@ -1,0 +1,121 @@
+//! The real clock, with an offset that only the test clock ever sets.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use nexus_core::time::{Clock, Pending, Timestamp};
+use tokio::sync::watch;
+
+/// Wall and monotonic time of this machine. [`SystemClock::advance`] moves both forward and wakes whoever sleeps.
+/// Clones are the same clock.
+#[derive(Clone)]
+pub struct SystemClock(Arc<Inner>);
+
+struct Inner {
+    started: Instant,
+    offset_micros: AtomicI64,
+    moved: watch::Sender<()>,
+    deadlines: Mutex<BTreeMap<(Duration, u64), ()>>,
+    next_sleeper: AtomicU64,
+}
+
+impl std::fmt::Debug for SystemClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SystemClock")
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SystemClock {
+    /// Starts with no offset.
+    #[expect(clippy::disallowed_methods, reason = "the one place where real time enters")]
+    pub fn new() -> Self {
+        Self(Arc::new(Inner {
+            started: Instant::now(),
+            offset_micros: AtomicI64::new(0),
+            moved: watch::channel(()).0,
+            deadlines: Mutex::default(),
+            next_sleeper: AtomicU64::new(0),
+        }))
+    }
+
+    /// Moves time forward and wakes every sleeper whose moment has come.
+    pub fn advance(&self, by: Duration) {
+        self.0.offset_micros.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.moved.send_replace(());
+    }
+
+    /// The earliest moment someone sleeps until, in monotonic time.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.sleepers().keys().next().map(|(at, _)| *at)
+    }
+
+    fn sleepers(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), ()>> {
+        self.0.deadlines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offset(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.offset_micros.load(Ordering::SeqCst)).unwrap_or(0))
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where real time enters")]
+    fn now(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX)).plus(self.offset())
+    }
+
+    fn mono(&self) -> Duration {
+        self.0.started.elapsed() + self.offset()
+    }
+
+    fn sleep(&self, by: Duration) -> Pending<()> {
+        let until = self.mono() + by;
+        let sleeper = Sleeper::new(self.clone(), until);
+        Box::pin(async move {
+            let mut moved = sleeper.clock.0.moved.subscribe();
+            loop {
+                let left = until.saturating_sub(sleeper.clock.mono());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    _ = moved.changed() => {}
+                }
+            }
+        })
+    }
+}
+
+/// Registers a deadline for as long as someone waits for it.
+struct Sleeper {
+    clock: SystemClock,
+    key: (Duration, u64),
+}
+
+impl Sleeper {
+    fn new(clock: SystemClock, until: Duration) -> Self {
+        let key = (until, clock.0.next_sleeper.fetch_add(1, Ordering::Relaxed));
+        clock.sleepers().insert(key, ());
+        Self { clock, key }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.clock.sleepers().remove(&self.key);
+    }
+}

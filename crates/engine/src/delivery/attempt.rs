@@ -1,0 +1,361 @@
+//! One attempt: the request is built, signed and sent, and its answer judged.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use nexus_core::{
+    event::StoredEvent,
+    retry::{Verdict, classify},
+    sign::{hex, nexus_signature, standard_signature},
+    time::Clock,
+};
+use nexus_outbound::{Client, Reach, Request};
+use ring::digest;
+use serde::Serialize;
+
+use super::{
+    outcome::Answer,
+    spec::{Spec, view},
+};
+use crate::{jq::Jq, subscription::Target, vault::Vault};
+
+/// Bytes of bodies shown in an exchange.
+const HEAD_BYTES: usize = 1024;
+
+/// A function of this process that takes events.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one event; an error is a failed attempt. May be called again with the same `delivery_id`.
+    async fn handle(&self, event: &StoredEvent, delivery_id: &str) -> Result<(), String>;
+}
+
+/// A request and what came of it, as shown to a person who tests an endpoint.
+#[derive(Clone, Debug, Serialize)]
+pub struct Exchange {
+    /// What was sent. Secrets are redacted.
+    pub request: Sent,
+    /// What came back, if anything.
+    pub response: Option<Received>,
+    /// Why nothing did.
+    pub error: Option<String>,
+    /// How long it took.
+    pub latency_ms: f64,
+}
+
+/// A request as sent.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sent {
+    /// Method.
+    pub method: String,
+    /// URL.
+    pub url: String,
+    /// Headers, `Authorization` and the like redacted.
+    pub headers: BTreeMap<String, String>,
+    /// Body.
+    pub body: String,
+}
+
+/// A response as received.
+#[derive(Clone, Debug, Serialize)]
+pub struct Received {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: BTreeMap<String, String>,
+    /// First bytes of the body.
+    pub body: String,
+}
+
+/// Makes attempts.
+pub struct Sender {
+    client: Client,
+    vault: Arc<Vault>,
+    clock: Arc<dyn Clock>,
+    handlers: BTreeMap<String, Arc<dyn Handler>>,
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sender({} handlers)", self.handlers.len())
+    }
+}
+
+/// What goes out beside the event itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery<'a> {
+    /// How to send.
+    pub spec: &'a Spec,
+    /// 0, or the replay's number.
+    pub generation: u32,
+    /// Which attempt, from 1.
+    pub attempt: u16,
+}
+
+/// The id that every attempt of one delivery carries.
+pub fn delivery_id(sub: u32, event: &StoredEvent, generation: u32) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(&sub.to_be_bytes());
+    context.update(event.id.as_bytes());
+    context.update(&generation.to_be_bytes());
+    format!("msg_{}", hex(&context.finish().as_ref()[..16]))
+}
+
+impl Sender {
+    /// Over this client, these secrets and handlers.
+    pub fn new(
+        client: Client,
+        vault: Arc<Vault>,
+        clock: Arc<dyn Clock>,
+        handlers: BTreeMap<String, Arc<dyn Handler>>,
+    ) -> Self {
+        Self { client, vault, clock, handlers }
+    }
+
+    /// Whether a handler of this name is registered.
+    pub fn has_handler(&self, name: &str) -> bool {
+        self.handlers.contains_key(name)
+    }
+
+    /// The client, for what else the hub sends.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Makes one attempt.
+    pub async fn attempt(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Answer {
+        let started = self.clock.now();
+        let begun = self.clock.mono();
+        if let Target::Handler { name } = &delivery.spec.subscription.target {
+            let result = self.call(name, event, delivery).await;
+            let verdict = if result.is_ok() { Verdict::Success } else { Verdict::Retry };
+            let latency = self.clock.mono().saturating_sub(begun);
+            let error = result.err();
+            return Answer {
+                verdict,
+                status: None,
+                error,
+                retry_after: None,
+                started,
+                latency,
+                request_head: None,
+                response_head: None,
+            };
+        }
+        let keep = delivery.spec.subscription.keep_exchanges;
+        let request = match self.request(event, delivery) {
+            Ok(request) => request,
+            Err(error) => return failed(error, started, Duration::ZERO),
+        };
+        let request_head = keep.then(|| format!("{} {}\n{}", request.method, request.url, head(&request.body)));
+        match self.client.send(request.clone()).await {
+            Ok(response) => {
+                let status = response.status.as_u16();
+                let verdict = classify(Some(status));
+                let success = verdict == Verdict::Success;
+                Answer {
+                    verdict,
+                    status: Some(status),
+                    error: (!success).then(|| format!("the endpoint answered {status}")),
+                    retry_after: retry_after(&response.headers),
+                    started,
+                    latency: response.latency,
+                    request_head: request_head.or_else(|| (!success).then(|| format!("{} {}", request.method, request.url))),
+                    response_head: (keep || !success).then(|| head(&response.body_head)),
+                }
+            }
+            Err(error) => {
+                // An answer whose body would not end still was an answer.
+                let verdict = classify(error.status);
+                let message = (verdict != Verdict::Success).then(|| error.message.clone());
+                let mut answer = failed(message.unwrap_or_default(), started, error.latency);
+                answer.verdict = verdict;
+                answer.status = error.status;
+                if verdict == Verdict::Success {
+                    answer.error = None;
+                }
+                answer
+            }
+        }
+    }
+
+    async fn call(&self, name: &str, event: &StoredEvent, delivery: Delivery<'_>) -> Result<(), String> {
+        let handler = self.handlers.get(name).ok_or_else(|| format!("no handler {name:?} is registered"))?;
+        let id = delivery_id(delivery.spec.subscription.no, event, delivery.generation);
+        let limit = self.clock.sleep(delivery.spec.subscription.timeout());
+        tokio::select! {
+            result = handler.handle(event, &id) => result,
+            () = limit => Err(format!("the handler took longer than {} ms", delivery.spec.subscription.timeout_ms)),
+        }
+    }
+
+    /// Sends `event` once and shows everything.
+    pub async fn test(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Result<Exchange, String> {
+        if let Target::Handler { name } = &delivery.spec.subscription.target {
+            let begun = self.clock.mono();
+            let error = self.call(name, event, delivery).await.err();
+            let request = Sent {
+                method: "CALL".into(),
+                url: format!("handler:{name}"),
+                headers: BTreeMap::new(),
+                body: head(event.json()),
+            };
+            let latency_ms = self.clock.mono().saturating_sub(begun).as_secs_f64() * 1e3;
+            return Ok(Exchange { request, response: None, error, latency_ms });
+        }
+        let request = self.request(event, delivery)?;
+        let sent = Sent {
+            method: request.method.to_string(),
+            url: request.url.clone(),
+            headers: shown(&request.headers),
+            body: head(&request.body),
+        };
+        Ok(match self.client.send(request).await {
+            Ok(response) => Exchange {
+                request: sent,
+                latency_ms: response.latency.as_secs_f64() * 1e3,
+                response: Some(Received {
+                    status: response.status.as_u16(),
+                    headers: shown(&response.headers),
+                    body: head(&response.body_head),
+                }),
+                error: None,
+            },
+            Err(error) => Exchange {
+                request: sent,
+                latency_ms: error.latency.as_secs_f64() * 1e3,
+                response: None,
+                error: Some(error.message),
+            },
+        })
+    }
+
+    fn request(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Result<Request, String> {
+        let subscription = &delivery.spec.subscription;
+        let name = delivery.spec.name_for(event);
+        let reach = if subscription.private { Reach::Private } else { Reach::Public };
+        let (method, url, extra, body) = match &subscription.target {
+            Target::Webhook { url, headers } => ("POST", url.clone(), headers, webhook_body(event, &name)),
+            Target::Http { method, url, headers, body } => {
+                let input = view(event, &name);
+                let url = if let Some(expression) = url.strip_prefix('=') {
+                    text(expression, &input)?
+                } else {
+                    self.vault.expand(url)?
+                };
+                let body = match body {
+                    Some(expression) => Jq::compile(expression)
+                        .and_then(|jq| jq.run_text(&input))
+                        .map_err(|e| format!("body: {e}"))?
+                        .into(),
+                    None => Bytes::copy_from_slice(event.json()),
+                };
+                (method.as_str(), url, headers, body)
+            }
+            Target::Handler { .. } => return Err("a handler has no request".into()),
+        };
+        let mut request = Request::post(url, body, reach);
+        request.method = method.parse().map_err(|_| format!("{method:?} is no HTTP method"))?;
+        request.timeout = Some(subscription.timeout());
+        self.headers(&mut request, event, delivery)?;
+        for (key, value) in extra {
+            let value = match value.strip_prefix('=') {
+                Some(expression) => text(expression, &view(event, &name))?,
+                None => self.vault.expand(value)?,
+            };
+            set(&mut request, key, &value)?;
+        }
+        Ok(request)
+    }
+
+    /// What every request carries: who it is, where it belongs, and proof that it is ours.
+    fn headers(&self, request: &mut Request, event: &StoredEvent, delivery: Delivery<'_>) -> Result<(), String> {
+        let subscription = &delivery.spec.subscription;
+        let id = delivery_id(subscription.no, event, delivery.generation);
+        let secs = self.clock.now().secs();
+        set(request, "content-type", "application/json")?;
+        set(request, "idempotency-key", &id)?;
+        set(request, "webhook-id", &id)?;
+        set(request, "webhook-timestamp", &secs.to_string())?;
+        set(request, "x-nexus-event-id", &event.id.to_string())?;
+        set(request, "x-nexus-attempt", &delivery.attempt.to_string())?;
+        set(request, "x-nexus-depth", &event.depth.to_string())?;
+        set(request, "x-causation-id", &event.id.to_string())?;
+        // Correlation ids are the producer's: one that is no header value is left out rather than failing the delivery.
+        let _ = set(request, "x-correlation-id", &event.correlation_id());
+        if event.attributes.is_some()
+            && let Some(parent) = event.attributes().traceparent
+        {
+            let _ = set(request, "traceparent", &parent);
+        }
+        if delivery.generation > 0 {
+            set(request, "x-nexus-replay", &delivery.generation.to_string())?;
+        }
+        if let Some(secret) = subscription.secret.as_deref().and_then(|name| self.vault.get(name)) {
+            let signature = nexus_signature(&request.body, &secret);
+            set(request, "x-nexus-signature", &signature)?;
+            let standard =
+                standard_signature(std::slice::from_ref(&secret), &id, secs, &request.body).map_err(|e| e.to_string())?;
+            set(request, "webhook-signature", &standard)?;
+        }
+        Ok(())
+    }
+}
+
+fn webhook_body(event: &StoredEvent, name: &str) -> Bytes {
+    let mut out = Vec::with_capacity(event.json().len() + 160);
+    out.extend_from_slice(b"{\"event\":");
+    out.extend_from_slice(serde_json::Value::from(name).to_string().as_bytes());
+    out.extend_from_slice(b",\"payload\":");
+    out.extend_from_slice(event.json());
+    out.extend_from_slice(format!(",\"timestamp\":{},\"id\":\"{}\"}}", event.time.millis(), event.id).as_bytes());
+    out.into()
+}
+
+fn text(expression: &str, input: &[u8]) -> Result<String, String> {
+    let value = Jq::compile(expression).and_then(|jq| jq.run(input)).map_err(|e| e.to_string())?;
+    Ok(match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    })
+}
+
+fn set(request: &mut Request, key: &str, value: &str) -> Result<(), String> {
+    let name: http::HeaderName = key.parse().map_err(|_| format!("{key:?} is no header name"))?;
+    let value = value.parse().map_err(|_| format!("the value of header {key:?} has characters a header can't carry"))?;
+    request.headers.insert(name, value);
+    Ok(())
+}
+
+fn failed(error: String, started: nexus_core::time::Timestamp, latency: Duration) -> Answer {
+    Answer {
+        verdict: Verdict::RetryUnwell,
+        status: None,
+        error: Some(error),
+        retry_after: None,
+        started,
+        latency,
+        request_head: None,
+        response_head: None,
+    }
+}
+
+fn head(body: &[u8]) -> String {
+    String::from_utf8_lossy(&body[..body.len().min(HEAD_BYTES)]).into_owned()
+}
+
+/// Seconds only: an HTTP date would need the other side's clock to agree with ours.
+fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
+    headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn shown(headers: &http::HeaderMap) -> BTreeMap<String, String> {
+    headers
+        .iter()
+        .map(|(name, value)| {
+            let secret = matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "x-api-key");
+            let value = if secret { "<redacted>".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+            (name.as_str().to_owned(), value)
+        })
+        .collect()
+}

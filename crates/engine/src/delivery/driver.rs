@@ -1,0 +1,506 @@
+//! The shell around the machine: it feeds the log in, performs the effects, and saves.
+
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use nexus_core::{
+    event::{Seq, StoredEvent},
+    limits::EVENT_DATA_BYTES,
+    store::{Entry, Exception, Fence, Limit, SaveError, SeqRange, Store, SubNo},
+    time::Clock,
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    attempt::{Delivery, Sender},
+    key::DeliveryKey,
+    machine::{Effect, Machine, Now},
+    outcome::Answer,
+    spec::Spec,
+};
+use crate::{
+    metrics::Metrics,
+    supervisor::{Spawn, TaskKind},
+    tail::Tail,
+};
+
+/// Bookkeeping is saved at least this often while there is any.
+const SAVE_EVERY: Duration = Duration::from_millis(250);
+/// Receipts after which it is saved at once.
+const SAVE_RECEIPTS: usize = 512;
+/// Events fed to the machine in one step.
+const FEED: usize = 256;
+/// Pages read from the store at once.
+const READS: usize = 4;
+/// Bytes of one page.
+const PAGE_BYTES: usize = 2 << 20;
+
+/// Something the machine decided that others must hear of.
+#[derive(Debug)]
+pub enum Notice {
+    /// See [`Effect::Stop`].
+    Stop {
+        /// Subscription.
+        sub: SubNo,
+        /// Disabled rather than paused.
+        disabled: bool,
+        /// Why.
+        reason: String,
+    },
+    /// See [`Effect::Dead`].
+    Dead {
+        /// Subscription.
+        sub: SubNo,
+        /// Event.
+        seq: Seq,
+        /// Lane.
+        lane: u8,
+        /// Attempts.
+        attempts: u16,
+        /// Last error.
+        error: String,
+    },
+    /// See [`Effect::Breaker`].
+    Breaker {
+        /// Subscription.
+        sub: SubNo,
+        /// Opened.
+        opened: bool,
+    },
+    /// See [`Effect::Replayed`].
+    Replayed {
+        /// Its number.
+        generation: u32,
+    },
+}
+
+/// A change of what is delivered.
+#[derive(Debug)]
+pub enum Change {
+    /// A new subscription; whether it is active, and its first seq.
+    Add(Arc<Spec>, bool, Seq),
+    /// A changed one.
+    Update(Arc<Spec>),
+    /// Pause or resume.
+    Active(SubNo, bool),
+    /// Gone.
+    Remove(SubNo),
+    /// A dead letter is to be tried again.
+    Redrive(Box<Exception>),
+    /// A dead letter was deleted.
+    Forget(SubNo, DeliveryKey),
+    /// A replay begins: subscription, number, first and last seq.
+    Replay(SubNo, u32, Seq, Seq),
+    /// A replay ends.
+    CancelReplay(SubNo),
+}
+
+type Question = Box<dyn FnOnce(&Machine, Now) + Send>;
+
+/// What the dispatcher is told.
+pub enum Command {
+    /// Stop dispatching after the present head, report it, and go on when the change comes (or its sender is dropped).
+    /// So a change holds from exactly the reported seq + 1 on.
+    Hold(oneshot::Sender<Seq>, oneshot::Receiver<Change>),
+    /// A change that needs no exact seq.
+    Change(Change),
+    /// Save everything now, then answer.
+    Flush(oneshot::Sender<()>),
+    /// Save these entries now, then answer: positions of a subscription that is about to be made.
+    Save(Vec<Entry>, oneshot::Sender<()>),
+    /// Look at the machine.
+    Ask(Question),
+}
+
+type Saving = Pin<Box<dyn Future<Output = Result<(), SaveError>> + Send>>;
+
+/// The dispatcher's parts.
+pub struct Driver {
+    pub(crate) machine: Machine,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tail: Arc<Tail>,
+    pub(crate) sender: Arc<Sender>,
+    pub(crate) spawn: Spawn,
+    pub(crate) fence: Fence,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) notices: mpsc::Sender<Notice>,
+}
+
+type Outcome = (SubNo, DeliveryKey, Answer);
+type PageRead = (SubNo, u8, Vec<Arc<StoredEvent>>, Seq);
+
+struct Running {
+    driver: Driver,
+    outcomes: (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>),
+    pages: (mpsc::Sender<PageRead>, mpsc::Receiver<PageRead>),
+    reads: Arc<Semaphore>,
+    pending: VecDeque<Notice>,
+    saving: Option<Saving>,
+    batch: Vec<Entry>,
+    saved_at: Duration,
+    flushes: Vec<oneshot::Sender<()>>,
+    flushing: Vec<oneshot::Sender<()>>,
+    broken: bool,
+}
+
+impl Driver {
+    /// Runs until the engine is told to stop; then waits for what is out, and saves.
+    pub async fn run(self) {
+        let saved_at = self.clock.mono();
+        let running = Running {
+            driver: self,
+            outcomes: mpsc::channel(1024),
+            pages: mpsc::channel(64),
+            reads: Arc::new(Semaphore::new(READS)),
+            pending: VecDeque::new(),
+            saving: None,
+            batch: Vec::new(),
+            saved_at,
+            flushes: Vec::new(),
+            flushing: Vec::new(),
+            broken: false,
+        };
+        running.run().await;
+    }
+}
+
+impl Running {
+    fn now(&self) -> Now {
+        Now { wall: self.driver.clock.now(), mono: self.driver.clock.mono() }
+    }
+
+    async fn run(mut self) {
+        let stop = self.driver.spawn.engine_stopping();
+        let mut head = self.driver.tail.watch();
+        while !stop.is_cancelled() && !self.broken {
+            let fed = self.feed().await;
+            let now = self.now();
+            self.driver.machine.tick(now);
+            self.perform();
+            self.send_notices();
+            self.start_saving();
+            if fed {
+                // More may be in the log; hear the others in between.
+                while let Ok(outcome) = self.outcomes.1.try_recv() {
+                    self.outcome(outcome);
+                }
+                tokio::task::yield_now().await;
+                if self.commands_waiting() {
+                    self.wait(&mut head, &stop).await;
+                }
+                continue;
+            }
+            self.wait(&mut head, &stop).await;
+        }
+        self.finish().await;
+    }
+
+    fn commands_waiting(&self) -> bool {
+        !self.driver.commands.is_empty() || !self.pages.1.is_empty() || self.saving.is_some()
+    }
+
+    /// Hands the next run of the log to the machine. True when there was one.
+    async fn feed(&mut self) -> bool {
+        let after = self.driver.machine.head();
+        if after >= *self.driver.tail.watch().borrow() {
+            return false;
+        }
+        match self.driver.tail.read(after, FEED).await {
+            Ok(entries) if !entries.is_empty() => {
+                let events: Vec<_> = entries.iter().map(|e| Arc::clone(&e.event)).collect();
+                let now = self.now();
+                self.driver.metrics.dispatched(&events, now.wall);
+                self.driver.machine.events(&events, now);
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::error!(%error, "the dispatcher can't read the log");
+                self.driver.clock.sleep(SAVE_EVERY).await;
+                false
+            }
+        }
+    }
+
+    async fn wait(&mut self, head: &mut tokio::sync::watch::Receiver<Seq>, stop: &CancellationToken) {
+        let sleep = self.driver.clock.sleep(self.patience());
+        tokio::select! {
+            _ = head.changed() => {}
+            Some(outcome) = self.outcomes.1.recv() => {
+                self.outcome(outcome);
+                for _ in 0..256 {
+                    let Ok(outcome) = self.outcomes.1.try_recv() else { break };
+                    self.outcome(outcome);
+                }
+            }
+            Some((sub, lane, events, through)) = self.pages.1.recv() => {
+                let now = self.now();
+                self.driver.machine.page(sub, lane, &events, through, now);
+            }
+            Some(command) = self.driver.commands.recv() => self.command(command).await,
+            result = poll(&mut self.saving) => self.saved(result),
+            () = sleep => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// How long nothing needs to happen by itself.
+    fn patience(&self) -> Duration {
+        let now = self.now();
+        let (wall, mono) = self.driver.machine.next_wake();
+        let mut patience = Duration::from_secs(3600);
+        if let Some(at) = wall {
+            patience = patience.min(at.since(now.wall));
+        }
+        if let Some(at) = mono {
+            patience = patience.min(at.saturating_sub(now.mono));
+        }
+        if self.driver.machine.has_unsaved() && self.saving.is_none() {
+            patience = patience.min((self.saved_at + SAVE_EVERY).saturating_sub(now.mono));
+        }
+        if !self.pending.is_empty() || self.driver.machine.has_busy() {
+            patience = patience.min(SAVE_EVERY);
+        }
+        // A deadline that lies a hair in the future must not make the loop spin.
+        patience.max(Duration::from_millis(1))
+    }
+
+    fn outcome(&mut self, (sub, delivery, answer): Outcome) {
+        let now = self.now();
+        self.driver.metrics.attempted(&answer);
+        self.driver.machine.outcome(sub, delivery, answer, now);
+    }
+
+    async fn command(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Hold(reply, change) => {
+                if reply.send(self.driver.machine.head()).is_ok()
+                    && let Ok(change) = change.await
+                {
+                    self.change(change);
+                }
+            }
+            Command::Change(change) => self.change(change),
+            Command::Flush(reply) => self.flushes.push(reply),
+            Command::Save(entries, reply) => {
+                self.settle_saving().await;
+                self.batch = entries;
+                self.saving = Some(self.save());
+                self.flushing.push(reply);
+            }
+            Command::Ask(question) => question(&self.driver.machine, now),
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        let now = self.now();
+        let machine = &mut self.driver.machine;
+        match change {
+            Change::Add(spec, active, from) => machine.add(spec, active, from, now),
+            Change::Update(spec) => machine.update(spec, now),
+            Change::Active(sub, active) => machine.set_active(sub, active, now),
+            Change::Remove(sub) => machine.remove(sub),
+            Change::Redrive(exception) => machine.redrive(*exception, now),
+            Change::Forget(sub, delivery) => machine.forget(sub, delivery, now),
+            Change::Replay(sub, generation, from, until) => machine.replay(sub, generation, from, until),
+            Change::CancelReplay(sub) => machine.cancel_replay(sub),
+        }
+    }
+
+    fn perform(&mut self) {
+        for effect in self.driver.machine.take_effects() {
+            match effect {
+                Effect::Attempt { sub, seq, generation, attempt, event, spec } => {
+                    self.attempt(sub, (seq, generation), attempt, event, spec);
+                }
+                Effect::Read { sub, lane, after, priority, limit } => {
+                    let range = SeqRange { after, until: None, priority };
+                    self.read(sub, lane, range, limit);
+                }
+                Effect::Stop { sub, disabled, reason } => self.pending.push_back(Notice::Stop { sub, disabled, reason }),
+                Effect::Dead { sub, seq, lane, attempts, error } => {
+                    self.driver.metrics.dead_letters.inc();
+                    self.pending.push_back(Notice::Dead { sub, seq, lane, attempts, error });
+                }
+                Effect::Breaker { sub, opened } => self.pending.push_back(Notice::Breaker { sub, opened }),
+                Effect::Replayed { generation } => self.pending.push_back(Notice::Replayed { generation }),
+            }
+        }
+    }
+
+    fn attempt(&self, sub: SubNo, key: DeliveryKey, attempt: u16, event: Option<Arc<StoredEvent>>, spec: Arc<Spec>) {
+        let sender = Arc::clone(&self.driver.sender);
+        let store = Arc::clone(&self.driver.store);
+        let clock = Arc::clone(&self.driver.clock);
+        let outcomes = self.outcomes.0.clone();
+        self.driver.spawn.start(TaskKind::Delivery, async move {
+            let event = match event {
+                Some(event) => Ok(event),
+                None => load(&*store, key.0).await,
+            };
+            let answer = match event {
+                Ok(event) => {
+                    let delivery = Delivery { spec: &spec, generation: key.1, attempt };
+                    sender.attempt(&event, delivery).await
+                }
+                Err(error) => Answer {
+                    verdict: nexus_core::retry::Verdict::Retry,
+                    status: None,
+                    error: Some(error),
+                    retry_after: None,
+                    started: clock.now(),
+                    latency: Duration::ZERO,
+                    request_head: None,
+                    response_head: None,
+                },
+            };
+            // The receiver is only gone when the hub is gone.
+            let _ = outcomes.send((sub, key, answer)).await;
+        });
+    }
+
+    fn read(&self, sub: SubNo, lane: u8, range: SeqRange, limit: usize) {
+        let pages = self.pages.0.clone();
+        let reads = Arc::clone(&self.reads);
+        let store = Arc::clone(&self.driver.store);
+        let clock = Arc::clone(&self.driver.clock);
+        let dispatched = self.driver.machine.head();
+        self.driver.spawn.start(TaskKind::Delivery, async move {
+            let _permit = reads.acquire_owned().await;
+            loop {
+                // Only up to what is dispatched: later events come by dispatch once it has caught up.
+                let range = SeqRange { until: Some(dispatched.max(range.after)), ..range };
+                let limits = Limit { items: limit, bytes: PAGE_BYTES };
+                match store.read(range, limits).await {
+                    Ok(events) => {
+                        let bytes: usize = events.iter().map(|e| e.json().len()).sum();
+                        let whole = events.len() < limit && bytes < PAGE_BYTES - EVENT_DATA_BYTES;
+                        let last = events.last().map_or(range.after, |e| e.seq);
+                        let through = if whole { dispatched.max(last) } else { last };
+                        let _ = pages.send((sub, lane, events, through)).await;
+                        return;
+                    }
+                    Err(nexus_core::store::StoreError::Closed) => return,
+                    Err(error) => {
+                        tracing::error!(%error, subscription = sub, "reading the log for a subscription failed");
+                        clock.sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Notices wait here while their reader is busy; only reports of dead letters may be dropped, as they are in the store.
+    fn send_notices(&mut self) {
+        while let Some(notice) = self.pending.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(notice)) = self.driver.notices.try_send(notice) {
+                self.pending.push_front(notice);
+                break;
+            }
+        }
+        if self.pending.len() > 10_000 {
+            self.pending.retain(|n| !matches!(n, Notice::Dead { .. } | Notice::Breaker { .. }));
+        }
+    }
+
+    fn start_saving(&mut self) {
+        if self.saving.is_some() {
+            return;
+        }
+        let now = self.now();
+        let machine = &mut self.driver.machine;
+        let due = now.mono >= self.saved_at + SAVE_EVERY || machine.unsaved_receipts() >= SAVE_RECEIPTS;
+        if !machine.has_unsaved() {
+            for reply in self.flushes.drain(..) {
+                let _ = reply.send(());
+            }
+        } else if due || !self.flushes.is_empty() {
+            self.batch = machine.unsaved(now);
+            self.flushing.append(&mut self.flushes);
+            self.saving = Some(self.save());
+        }
+    }
+
+    fn save(&self) -> Saving {
+        let store = Arc::clone(&self.driver.store);
+        let fence = self.driver.fence;
+        let batch = self.batch.clone();
+        Box::pin(async move { store.save(fence, batch).await })
+    }
+
+    fn saved(&mut self, result: Result<(), SaveError>) {
+        self.saving = None;
+        self.saved_at = self.driver.clock.mono();
+        match result {
+            Ok(()) => {
+                self.batch.clear();
+                for reply in self.flushing.drain(..) {
+                    let _ = reply.send(());
+                }
+            }
+            Err(SaveError::Stale(shard)) => {
+                tracing::error!(shard, "another process has taken over the deliveries; this one stops sending");
+                self.broken = true;
+            }
+            Err(SaveError::Closed) => self.broken = true,
+            Err(error) => {
+                // Positions are only right together with the rest of their batch: the same batch again, until it holds.
+                tracing::error!(%error, "saving deliveries failed; it is tried again");
+                let again = self.save();
+                let clock = Arc::clone(&self.driver.clock);
+                self.saving = Some(Box::pin(async move {
+                    clock.sleep(SAVE_EVERY).await;
+                    again.await
+                }));
+            }
+        }
+    }
+
+    async fn settle_saving(&mut self) {
+        while let Some(saving) = self.saving.as_mut() {
+            let result = saving.await;
+            self.saved(result);
+        }
+    }
+
+    /// What is out is awaited (the supervisor's grace period bounds this), then everything is saved.
+    async fn finish(mut self) {
+        self.driver.machine.halt();
+        while self.driver.machine.attempts_out() > 0 && !self.broken {
+            tokio::select! {
+                Some(outcome) = self.outcomes.1.recv() => self.outcome(outcome),
+                result = poll(&mut self.saving) => self.saved(result),
+            }
+            self.driver.machine.take_effects();
+            self.start_saving();
+        }
+        self.settle_saving().await;
+        self.driver.machine.settle_positions();
+        let now = self.now();
+        self.batch = self.driver.machine.unsaved(now);
+        if !self.batch.is_empty() && !self.broken {
+            self.saving = Some(self.save());
+            self.settle_saving().await;
+        }
+    }
+}
+
+async fn poll(saving: &mut Option<Saving>) -> Result<(), SaveError> {
+    match saving {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn load(store: &dyn Store, seq: Seq) -> Result<Arc<StoredEvent>, String> {
+    let range = SeqRange { after: seq - 1, until: Some(seq), priority: None };
+    let found = store.read(range, Limit::items(1)).await.map_err(|e| e.to_string())?;
+    let event = found.into_iter().next().ok_or("the event is past its retention")?;
+    match event.data {
+        nexus_core::event::Data::Present { .. } => Ok(event),
+        nexus_core::event::Data::Erased { .. } => Err("the event's data was erased".into()),
+    }
+}

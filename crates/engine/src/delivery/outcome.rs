@@ -1,0 +1,315 @@
+//! What an answer means: settled, tried again, dead, or the endpoint is unwell.
+
+use std::time::Duration;
+
+use nexus_core::{
+    event::Seq,
+    retry::{RETRY_AFTER_CAP, Verdict},
+    store::{Exception, ExceptionState, SubNo},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    key::DeliveryKey,
+    lane::REPLAY,
+    machine::{Effect, Machine, Now, release, self_block},
+    state::{Flight, Mode},
+};
+use crate::{receipts::Receipt, subscription::OnDead};
+
+/// Attempts kept in an exception's log; the oldest go first.
+const LOGGED_ATTEMPTS: usize = 20;
+
+/// One attempt, as kept and shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// When it began, ISO 8601.
+    pub at: String,
+    /// HTTP status, if there was an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// From sending to the answer or to giving up.
+    pub latency_ms: f64,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Method, URL and first bytes of the request body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_head: Option<String>,
+    /// First bytes of the response body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_head: Option<String>,
+    /// It was a probe ahead of its time and used up no attempt.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub probe: bool,
+}
+
+/// The answer to one attempt.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// What it means.
+    pub verdict: Verdict,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    /// The endpoint asked to wait so long.
+    pub retry_after: Option<Duration>,
+    /// When the attempt began.
+    pub started: Timestamp,
+    /// How long it took.
+    pub latency: Duration,
+    /// Heads of request and response, where they are to be kept.
+    pub request_head: Option<String>,
+    /// See above.
+    pub response_head: Option<String>,
+}
+
+impl Answer {
+    fn record(&self, probe: bool) -> AttemptRecord {
+        AttemptRecord {
+            at: self.started.to_string(),
+            status: self.status,
+            latency_ms: self.latency.as_secs_f64() * 1e3,
+            error: self.error.clone(),
+            request_head: self.request_head.clone(),
+            response_head: self.response_head.clone(),
+            probe,
+        }
+    }
+}
+
+/// Adds an attempt to a log, within its bounds.
+fn append(log: &str, record: AttemptRecord) -> String {
+    let mut records: Vec<AttemptRecord> = serde_json::from_str(log).unwrap_or_default();
+    records.push(record);
+    let excess = records.len().saturating_sub(LOGGED_ATTEMPTS);
+    records.drain(..excess);
+    // Only the last heads are kept: they say what the endpoint says now.
+    let last = records.len() - 1;
+    for old in &mut records[..last] {
+        old.request_head = None;
+    }
+    serde_json::to_string(&records).unwrap_or_else(|_| "[]".into())
+}
+
+impl Machine {
+    /// The answer to an [`Effect::Attempt`].
+    pub fn outcome(&mut self, sub: SubNo, delivery: DeliveryKey, answer: Answer, now: Now) {
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        let Some(flight) = state.in_flight.remove(&delivery) else { return };
+        self.attempts_out = self.attempts_out.saturating_sub(1);
+        let opened = match answer.verdict {
+            Verdict::RetryUnwell => state.breaker.failure(now.mono),
+            Verdict::Success | Verdict::Retry | Verdict::Gone => {
+                if state.breaker.success() {
+                    self.effects.push(Effect::Breaker { sub, opened: false });
+                }
+                false
+            }
+        };
+        if answer.verdict == Verdict::Success {
+            self.succeeded(sub, delivery, flight, &answer, now);
+        } else {
+            self.failed(sub, delivery, flight, &answer, now);
+        }
+        if opened {
+            self.demote(sub, self.head() + 1);
+            self.effects.push(Effect::Breaker { sub, opened: true });
+        }
+        self.pump(sub, now);
+        self.catch_up(sub, now);
+    }
+
+    fn succeeded(&mut self, sub: SubNo, delivery: DeliveryKey, flight: Flight, answer: &Answer, now: Now) {
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        state.failing_since = None;
+        state.last_success = Some(now.wall);
+        let known = state.exceptions.remove(&delivery);
+        let attempt = known.as_ref().map_or(0, |e| e.attempts) + 1;
+        self.receipts.push(Receipt {
+            sub,
+            seq: delivery.0,
+            generation: delivery.1,
+            at: now.wall,
+            attempt,
+            status: answer.status.unwrap_or(0),
+            latency_us: u32::try_from(answer.latency.as_micros()).unwrap_or(u32::MAX),
+        });
+        let keep = state.spec.subscription.keep_exchanges;
+        if let Some(mut exception) = known {
+            let eventful = exception.log != "[]" || keep;
+            exception.state = ExceptionState::Delivered;
+            exception.attempts = attempt;
+            exception.log = append(&exception.log, answer.record(false));
+            exception.updated_at = now.wall;
+            let row = Exception { waiting: Vec::new(), ..exception.clone() };
+            self.finish(row, eventful);
+            self.go_on(sub, exception, now);
+            return;
+        }
+        if keep {
+            let mut row = blank(sub, delivery, flight.lane, flight.key.clone(), now);
+            row.state = ExceptionState::Delivered;
+            row.attempts = attempt;
+            row.log = append("[]", answer.record(false));
+            self.finish(row, true);
+        }
+        self.settle(sub, flight.lane, delivery.0);
+        if let Some(key) = &flight.key
+            && let Some(state) = self.subs.get_mut(&sub)
+        {
+            state.keys.release(key, delivery);
+        }
+    }
+
+    fn failed(&mut self, sub: SubNo, delivery: DeliveryKey, flight: Flight, answer: &Answer, now: Now) {
+        let random = self.next_random();
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        let failing_since = *state.failing_since.get_or_insert(now.wall);
+        state.last_error.clone_from(&answer.error);
+        let fresh = !state.exceptions.contains_key(&delivery);
+        let mut exception = state
+            .exceptions
+            .remove(&delivery)
+            .unwrap_or_else(|| blank(sub, delivery, flight.lane, flight.key.clone(), now));
+        exception.log = append(&exception.log, answer.record(!flight.counts));
+        exception.updated_at = now.wall;
+        if flight.counts {
+            exception.attempts = exception.attempts.saturating_add(1);
+            let wait = state.spec.subscription.retry.wait(exception.attempts, random);
+            let asked = answer.retry_after.unwrap_or_default().min(RETRY_AFTER_CAP);
+            exception.next_at = now.wall.plus(wait.max(asked));
+        }
+        if fresh {
+            if let Some(key) = &flight.key {
+                let waiting = self_block(state, key, delivery, &mut self.live_open);
+                exception.waiting.extend(waiting);
+            }
+            self.settle(sub, flight.lane, delivery.0);
+        }
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        let dead = answer.verdict != Verdict::Gone && exception.attempts >= state.spec.subscription.max_attempts;
+        if answer.verdict == Verdict::Gone {
+            // The event is not at fault: it goes first when a person enables the endpoint again.
+            exception.next_at = now.wall;
+        }
+        if dead {
+            self.bury(sub, exception, answer, now);
+        } else {
+            state.retries.insert((exception.next_at, delivery.0, delivery.1));
+            state.exceptions.insert(delivery, exception);
+            self.dirty.insert((sub, delivery.0, delivery.1));
+        }
+        self.consider_stopping(sub, answer, failing_since, now);
+    }
+
+    fn bury(&mut self, sub: SubNo, mut exception: Exception, answer: &Answer, now: Now) {
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        exception.state = ExceptionState::Dead;
+        self.effects.push(Effect::Dead {
+            sub,
+            seq: exception.seq,
+            lane: exception.lane,
+            attempts: exception.attempts,
+            error: answer.error.clone().unwrap_or_default(),
+        });
+        if exception.key.is_some() && state.spec.subscription.on_dead == OnDead::Hold {
+            let key = (exception.seq, exception.generation);
+            self.dirty.insert((sub, key.0, key.1));
+            state.exceptions.insert(key, exception);
+            return;
+        }
+        let row = Exception { waiting: Vec::new(), ..exception.clone() };
+        self.finish(row, true);
+        self.go_on(sub, exception, now);
+    }
+
+    fn consider_stopping(&mut self, sub: SubNo, answer: &Answer, failing_since: Timestamp, now: Now) {
+        let Some(state) = self.subs.get(&sub) else { return };
+        let open = state.exceptions.len();
+        if answer.verdict == Verdict::Gone {
+            self.stop(sub, true, "the endpoint answered 410 Gone".into());
+        } else if now.wall.since(failing_since) >= self.policy.disable_after {
+            let since = failing_since.to_string();
+            self.stop(sub, true, format!("the endpoint has only failed since {since}"));
+        } else if open >= self.policy.open_exceptions {
+            self.stop(sub, false, format!("{open} deliveries wait to be tried again"));
+        }
+    }
+
+    /// A row whose exception is over: written once, then forgotten here.
+    fn finish(&mut self, row: Exception, keep: bool) {
+        let key = (row.sub, row.seq, row.generation);
+        if keep {
+            self.finished.insert(key, row);
+        }
+        self.dirty.insert(key);
+    }
+
+    /// An exception is over: whoever waited behind its key goes on.
+    pub(super) fn go_on(&mut self, sub: SubNo, exception: Exception, now: Now) {
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        let Some(key) = exception.key else { return };
+        let mut waiting = exception.waiting.into_iter();
+        let Some(next) = waiting.next() else {
+            state.keys.release(&key, (exception.seq, exception.generation));
+            return;
+        };
+        // The position has passed it already, so it goes on as an exception of its own, with the rest behind it.
+        let mut row = blank(sub, (next, 0), exception.lane, Some(key.clone()), now);
+        row.waiting = waiting.collect();
+        row.waiting.extend(self_block(state, &key, (next, 0), &mut self.live_open));
+        state.retries.insert((row.next_at, next, 0));
+        state.exceptions.insert((next, 0), row);
+        self.dirty.insert((sub, next, 0));
+    }
+
+    /// An event of a lane is settled: the position may pass it.
+    pub(super) fn settle(&mut self, sub: SubNo, lane: u8, seq: Seq) {
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        if !state.lane(lane).open.remove(&seq) {
+            return;
+        }
+        if lane == REPLAY {
+            if let Some(replay) = &mut state.replay {
+                replay.done += 1;
+            }
+            self.moved.insert(sub);
+        } else if state.mode == Mode::Live {
+            release(&mut self.live_open, seq);
+            if state.first_open().is_none() {
+                self.busy.remove(&sub);
+            }
+        } else {
+            self.moved.insert(sub);
+        }
+    }
+
+    /// After an answer: read on, rejoin those that keep up, end a replay.
+    fn catch_up(&mut self, sub: SubNo, now: Now) {
+        let Some(state) = self.subs.get(&sub) else { return };
+        if state.mode == Mode::Behind || state.replay.is_some() {
+            self.refill(sub);
+            self.promote(sub, now);
+            self.finish_replay(sub);
+        }
+    }
+}
+
+fn blank(sub: SubNo, delivery: DeliveryKey, lane: u8, key: Option<String>, now: Now) -> Exception {
+    Exception {
+        sub,
+        seq: delivery.0,
+        generation: delivery.1,
+        lane,
+        state: ExceptionState::Retrying,
+        attempts: 0,
+        next_at: now.wall,
+        key,
+        waiting: Vec::new(),
+        log: "[]".into(),
+        updated_at: now.wall,
+    }
+}

@@ -1,0 +1,126 @@
+//! After a start: the machine as the store describes it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use nexus_core::{
+    event::Seq,
+    store::{Exception, ExceptionState, Position, SubNo},
+};
+
+use super::{
+    lane::REPLAY,
+    machine::{Machine, Now, Policy},
+    spec::Spec,
+    state::{Mode, State},
+};
+use crate::{receipts::Receipt, subscription::OnDead};
+
+/// What was found in the store.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Last seq of the log.
+    pub log_head: Seq,
+    /// Subscriptions and whether they deliver.
+    pub specs: Vec<(Arc<Spec>, bool)>,
+    /// Saved positions.
+    pub positions: Vec<Position>,
+    /// Open exceptions, and all others at or beyond their subscription's position.
+    pub exceptions: Vec<Exception>,
+    /// Receipts at or beyond their subscription's position.
+    pub receipts: Vec<Receipt>,
+    /// Replays under way: subscription, generation, last seq.
+    pub replays: Vec<(SubNo, u32, Seq)>,
+}
+
+impl Machine {
+    /// A machine that goes on where the store says the last one stood. Feed it the log after [`Machine::head`].
+    pub fn recover(policy: Policy, found: Found, seed: u64, now: Now) -> Self {
+        // Without a saved watermark nothing was ever dispatched to those that keep up.
+        let watermark = found.positions.iter().find(|p| p.sub == 0).map_or(1, |p| p.next).min(found.log_head + 1);
+        let mut machine = Self::new(policy, watermark - 1, seed);
+        machine.saved_watermark = watermark;
+        let mut positions: HashMap<SubNo, Vec<Position>> = HashMap::new();
+        for position in found.positions.into_iter().filter(|p| p.sub != 0) {
+            positions.entry(position.sub).or_default().push(position);
+        }
+        for (spec, active) in found.specs {
+            let own = positions.remove(&spec.subscription.no).unwrap_or_default();
+            machine.restore(spec, active, &own, watermark);
+        }
+        for orphan in positions.into_values().flatten() {
+            machine.gone.push((orphan.sub, orphan.lane));
+        }
+        machine.settled(&found.receipts, &found.exceptions);
+        for exception in found.exceptions {
+            machine.reopen(exception);
+        }
+        for (sub, generation, until) in found.replays {
+            let from = machine.subs.get_mut(&sub).map_or(1, |s| s.lane(REPLAY).next);
+            machine.replay(sub, generation, from, until);
+        }
+        let all: Vec<SubNo> = machine.subs.keys().copied().collect();
+        for sub in all {
+            machine.pump(sub, now);
+            machine.refill(sub);
+        }
+        machine
+    }
+
+    fn restore(&mut self, spec: Arc<Spec>, active: bool, own: &[Position], watermark: Seq) {
+        let no = spec.subscription.no;
+        if let Some(rule) = spec.rules.last() {
+            for filter in &rule.filters {
+                self.matcher.add(no, filter);
+            }
+        }
+        let behind = own.iter().any(|p| p.lane != REPLAY) || !active;
+        let mode = if behind { Mode::Behind } else { Mode::Live };
+        let mut state = State::new(spec, self.policy.breaker, active, mode, watermark);
+        for position in own {
+            state.lane(position.lane).next = position.next;
+        }
+        if behind {
+            self.moved.insert(no);
+        }
+        self.subs.insert(no, state);
+    }
+
+    /// What is known to be settled beyond a position is not sent again when it is read.
+    fn settled(&mut self, receipts: &[Receipt], exceptions: &[Exception]) {
+        let mut found: HashMap<SubNo, HashSet<Seq>> = HashMap::new();
+        for receipt in receipts.iter().filter(|r| r.generation == 0) {
+            found.entry(receipt.sub).or_default().insert(receipt.seq);
+        }
+        for exception in exceptions.iter().filter(|e| e.generation == 0) {
+            let set = found.entry(exception.sub).or_default();
+            set.insert(exception.seq);
+            set.extend(&exception.waiting);
+        }
+        for (sub, mut seqs) in found {
+            let Some(state) = self.subs.get_mut(&sub) else { continue };
+            let first = state.log_lanes().iter().map(|l| state.lanes[usize::from(*l)].next).min().unwrap_or(0);
+            seqs.retain(|seq| *seq >= first);
+            state.settled = seqs;
+        }
+    }
+
+    fn reopen(&mut self, exception: Exception) {
+        let Some(state) = self.subs.get_mut(&exception.sub) else { return };
+        let delivery = (exception.seq, exception.generation);
+        let holds = state.spec.subscription.on_dead == OnDead::Hold && exception.key.is_some();
+        let held = exception.state == ExceptionState::Dead && (holds || !exception.waiting.is_empty());
+        if exception.state != ExceptionState::Retrying && !held {
+            return;
+        }
+        if let Some(key) = &exception.key {
+            state.keys.block(key, delivery);
+        }
+        if exception.state == ExceptionState::Retrying {
+            state.retries.insert((exception.next_at, delivery.0, delivery.1));
+        }
+        state.exceptions.insert(delivery, exception);
+    }
+}

@@ -1,0 +1,472 @@
+//! The hub: everything above the store, behind one handle.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use nexus_core::{
+    event::{NewEvent, StoredEvent},
+    id::EventId,
+    limits::EVENT_DEPTH,
+    problem::{Code, Problem},
+    store::{Appended, Commit, EventPage, EventQuery, ExceptionQuery, ExceptionState, Store, StoreError, SubNo},
+    time::{Clock, Timestamp},
+};
+use nexus_outbound::{Client, ClientOptions};
+use tokio::sync::mpsc;
+
+use crate::{
+    alerts::{AlertTarget, Alerts},
+    clock::SystemClock,
+    deliveries::Deliveries,
+    delivery::{
+        attempt::{Handler, Sender},
+        driver::Driver,
+        machine::{Machine, Now, Policy},
+        recover::Found,
+        spec::Spec,
+    },
+    desk::{Desk, refused, unreadable},
+    dispatch::Dispatch,
+    fate::{Fate, Fates},
+    health::Health,
+    keeper::Keeper,
+    log::Log,
+    metrics::Metrics,
+    receipts,
+    replays::{Replay, ReplayState, Replays},
+    retention::{Retention, RetentionRule},
+    sources::{EnvironmentSecrets, Sources},
+    subscription::{Activity, Revision, Subscription},
+    subscriptions::Subscriptions,
+    supervisor::{Spawn, TaskKind},
+    tail::Tail,
+    tokens::Tokens,
+    vault::{Vault, VaultError, VaultKey},
+};
+
+/// Settings of the hub.
+#[derive(Clone, Debug, Default)]
+pub struct HubConfig {
+    /// Deliveries.
+    pub policy: Policy,
+    /// Secrets from the environment.
+    pub environment: EnvironmentSecrets,
+    /// Where alerts go.
+    pub alerts: Vec<AlertTarget>,
+    /// What the log forgets, and when.
+    pub retention: Vec<RetentionRule>,
+    /// The outbound client.
+    pub client: ClientOptions,
+}
+
+/// The hub can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Secrets do not open.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The store can't be read.
+    #[error("the store can't be read: {0}")]
+    Store(#[from] StoreError),
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Builds a hub.
+pub struct HubBuilder {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    test_clock: Option<SystemClock>,
+    key: VaultKey,
+    config: HubConfig,
+    handlers: BTreeMap<String, Arc<dyn Handler>>,
+}
+
+struct Inner {
+    desk: Desk,
+    spawn: Spawn,
+    tail: Arc<Tail>,
+    metrics: Arc<Metrics>,
+    vault: Arc<Vault>,
+    sources: Sources,
+    tokens: Tokens,
+    subscriptions: Arc<Subscriptions>,
+    deliveries: Deliveries,
+    replays: Arc<Replays>,
+    fates: Fates,
+    log: Log,
+    dispatch: Dispatch,
+    test_clock: Option<SystemClock>,
+    started: Timestamp,
+}
+
+/// A running hub. Cheap to clone.
+#[derive(Clone)]
+pub struct Hub(Arc<Inner>);
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Hub({:?})", self.0.tail)
+    }
+}
+
+impl HubBuilder {
+    /// With these settings.
+    #[must_use]
+    pub fn config(mut self, config: HubConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// With a function that subscriptions may name as their target.
+    #[must_use]
+    pub fn handler(mut self, name: &str, handler: Arc<dyn Handler>) -> Self {
+        self.handlers.insert(name.to_owned(), handler);
+        self
+    }
+
+    /// With a clock that [`Hub::advance`] may move.
+    #[must_use]
+    pub fn test_clock(mut self, clock: SystemClock) -> Self {
+        self.clock = Arc::new(clock.clone());
+        self.test_clock = Some(clock);
+        self
+    }
+
+    /// Opens the vault, recovers the deliveries, and starts dispatching.
+    pub async fn start(self) -> Result<Hub, StartError> {
+        let Self { store, clock, test_clock, key, config, handlers } = self;
+        let desk = Desk::new(Arc::clone(&store), Arc::clone(&clock));
+        let spawn = Spawn::default();
+        let tail = Tail::new(Arc::clone(&store), spawn.stopping());
+        let hook = Arc::clone(&tail);
+        store.on_commit(Arc::new(move |events| hook.push(events)));
+        let metrics = Metrics::new();
+        let other = |e: Problem| StartError::Other(e.message);
+        let vault = Arc::new(Vault::open(desk.clone(), key).await?);
+        let log = Log::new(desk.clone(), &vault.checkpoint_seed()).map_err(other)?;
+        let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
+        let tokens = Tokens::open(desk.clone()).await?;
+        let stored: Vec<(Subscription, u64)> = desk.load().await?;
+        let revisions: Vec<Revision> = desk.load().await?.into_iter().map(|(r, _)| r).collect();
+        let replays: Vec<(Replay, u64)> = desk.load().await?;
+
+        let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
+        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers));
+        let found = find(&*store, &stored, &revisions, &replays).await?;
+        let fence = store.acquire(0).await?;
+        let now = Now { wall: clock.now(), mono: clock.mono() };
+        let machine = Machine::recover(config.policy, found, desk.jitter(), now);
+
+        let (command_sender, commands) = mpsc::channel(256);
+        let (notice_sender, notices) = mpsc::channel(256);
+        let dispatch = Dispatch::new(command_sender);
+        let subscriptions = Arc::new(Subscriptions::new(
+            desk.clone(),
+            Arc::clone(&vault),
+            Arc::clone(&sender),
+            dispatch.clone(),
+            stored,
+            revisions,
+        ));
+        let replays =
+            Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
+        let alerts = Arc::new(Alerts::new(config.alerts, Arc::clone(&sender), Arc::clone(&clock)));
+        let keeper = Keeper {
+            desk: desk.clone(),
+            subscriptions: Arc::clone(&subscriptions),
+            replays: Arc::clone(&replays),
+            alerts,
+            spawn: spawn.clone(),
+        };
+        let driver = Driver {
+            machine,
+            store,
+            clock,
+            tail: Arc::clone(&tail),
+            sender,
+            spawn: spawn.clone(),
+            fence,
+            metrics: Arc::clone(&metrics),
+            commands,
+            notices: notice_sender,
+        };
+        spawn.start(TaskKind::Engine, driver.run());
+        spawn.start(TaskKind::Background, keeper.run(notices));
+        let inner = Inner {
+            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
+            deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
+            started: desk.now(),
+            desk,
+            spawn,
+            tail,
+            metrics,
+            vault,
+            sources,
+            tokens,
+            subscriptions,
+            replays,
+            log,
+            dispatch,
+            test_clock,
+        };
+        let hub = Hub(Arc::new(inner));
+        let retention = Retention::new(hub.0.desk.clone(), hub.0.dispatch.clone(), config.retention);
+        let housekeeping = hub.clone();
+        hub.spawn().start(TaskKind::Background, async move { housekeeping.keep_house(retention).await });
+        Ok(hub)
+    }
+}
+
+/// Reads what the machine needs to go on.
+async fn find(
+    store: &dyn Store,
+    stored: &[(Subscription, u64)],
+    revisions: &[Revision],
+    replays: &[(Replay, u64)],
+) -> Result<Found, StartError> {
+    let mut by_no: HashMap<SubNo, Vec<Revision>> = HashMap::new();
+    for revision in revisions {
+        by_no.entry(revision.no).or_default().push(revision.clone());
+    }
+    let mut specs = Vec::with_capacity(stored.len());
+    for (subscription, _) in stored {
+        let own = by_no.remove(&subscription.no).unwrap_or_default();
+        let spec = Spec::compile(subscription.clone(), &own)
+            .map_err(|e| StartError::Other(format!("subscription {:?}: {e}", subscription.name)))?;
+        specs.push((Arc::new(spec), subscription.activity == Activity::Active));
+    }
+    let positions = store.positions().await?;
+    let watermark = positions.iter().find(|p| p.sub == 0).map_or(1, |p| p.next);
+    let first_of = |sub: SubNo| {
+        positions.iter().filter(|p| p.sub == sub && p.lane != crate::delivery::lane::REPLAY).map(|p| p.next).min()
+    };
+    let mut exceptions = Vec::new();
+    for sub in store.exception_counts().await?.iter().map(|(sub, ..)| *sub).collect::<std::collections::BTreeSet<_>>() {
+        let from = first_of(sub).unwrap_or(watermark);
+        for state in [ExceptionState::Retrying, ExceptionState::Dead, ExceptionState::Delivered] {
+            // Rows that are over only matter at or beyond the position; open ones all do.
+            let open = state == ExceptionState::Retrying
+                || specs.iter().any(|(s, _)| {
+                    s.subscription.no == sub && s.subscription.on_dead == crate::subscription::OnDead::Hold
+                });
+            let mut after = (!open || state == ExceptionState::Delivered).then(|| (sub, from.saturating_sub(1), u32::MAX));
+            loop {
+                let query =
+                    ExceptionQuery { sub: Some(sub), state: Some(state), after, limit: 1_000, ..ExceptionQuery::default() };
+                let page = store.exceptions(query).await?;
+                let Some(last) = page.last() else { break };
+                after = Some((last.sub, last.seq, last.generation));
+                exceptions.extend(page);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    let scopes = std::iter::once(0).chain(positions.iter().filter(|p| p.sub != 0).map(|p| p.sub));
+    for scope in scopes.collect::<std::collections::BTreeSet<_>>() {
+        let from = if scope == 0 { watermark } else { first_of(scope).unwrap_or(watermark) };
+        let blocks = store.receipts(scope, None, 64).await?;
+        found.extend(blocks.iter().filter(|b| b.last >= from).flat_map(receipts::decode).filter(|r| r.seq >= from));
+    }
+    let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
+    Ok(Found {
+        log_head: store.head().seq,
+        specs,
+        positions,
+        exceptions,
+        receipts: found,
+        replays: running.map(|(r, _)| (r.no, r.id, r.to_seq)).collect(),
+    })
+}
+
+impl Hub {
+    /// A hub over this store, this clock, and this key for its secrets.
+    pub fn builder(store: Arc<dyn Store>, clock: Arc<dyn Clock>, key: VaultKey) -> HubBuilder {
+        HubBuilder { store, clock, test_clock: None, key, config: HubConfig::default(), handlers: BTreeMap::new() }
+    }
+
+    /// The collections that the store must be opened with.
+    pub fn collections() -> Vec<&'static nexus_core::record::Collection> {
+        use nexus_core::record::Record;
+        vec![
+            Subscription::COLLECTION,
+            Revision::COLLECTION,
+            crate::source::Source::COLLECTION,
+            Replay::COLLECTION,
+            crate::tokens::StoredToken::COLLECTION,
+            crate::vault::COLLECTION,
+        ]
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.desk.clock
+    }
+
+    /// Starts tasks.
+    pub fn spawn(&self) -> &Spawn {
+        &self.0.spawn
+    }
+
+    /// The end of the log, followed.
+    pub fn tail(&self) -> &Arc<Tail> {
+        &self.0.tail
+    }
+
+    /// Metrics.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    /// Sources.
+    pub fn sources(&self) -> &Sources {
+        &self.0.sources
+    }
+
+    /// Tokens.
+    pub fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    /// Named secrets.
+    pub fn secrets(&self) -> &Arc<Vault> {
+        &self.0.vault
+    }
+
+    /// Subscriptions.
+    pub fn subscriptions(&self) -> &Arc<Subscriptions> {
+        &self.0.subscriptions
+    }
+
+    /// Deliveries and dead letters.
+    pub fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
+    }
+
+    /// Replays.
+    pub fn replays(&self) -> &Arc<Replays> {
+        &self.0.replays
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    /// Stores an event. `Ok` means it is on disk.
+    pub async fn publish(&self, event: NewEvent) -> Result<Appended, Problem> {
+        let done = self.publish_all(vec![event]).await?;
+        done.first().copied().ok_or_else(|| Problem::new(Code::Internal, "the commit stored nothing"))
+    }
+
+    /// Stores events, all or none.
+    pub async fn publish_all(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, Problem> {
+        if let Some(deep) = events.iter().find(|e| e.depth > EVENT_DEPTH) {
+            let message = format!(
+                "{} would be step {} of one chain of cause and effect; chains end at {EVENT_DEPTH}, as this looks like a loop",
+                deep.topic, deep.depth
+            );
+            return Err(Problem::new(Code::Conflict, message));
+        }
+        let commit = Commit { events, ..Commit::default() };
+        self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e))
+    }
+
+    /// One event.
+    pub async fn event(&self, id: EventId) -> Result<Option<Arc<StoredEvent>>, Problem> {
+        self.0.desk.store.event(id).await.map_err(unreadable)
+    }
+
+    /// Events by header.
+    pub async fn query(&self, query: EventQuery, limit: usize) -> Result<EventPage, Problem> {
+        self.0.desk.store.query(query, limit).await.map_err(unreadable)
+    }
+
+    /// What became of an event.
+    pub async fn fate(&self, id: EventId) -> Result<Fate, Problem> {
+        self.0.fates.tell(id).await
+    }
+
+    /// How the hub is.
+    pub async fn health(&self) -> Health {
+        Health::take(&self.0.desk, &self.0.dispatch, self.0.started).await
+    }
+
+    /// Moves the test clock forward, from deadline to deadline, letting everything settle at each.
+    pub async fn advance(&self, by: Duration) -> Result<Timestamp, Problem> {
+        let Some(clock) = &self.0.test_clock else {
+            return Err(Problem::new(Code::NotFound, "there is no such path"));
+        };
+        let target = Clock::mono(clock) + by;
+        // A bound, as something could re-arm itself with every step.
+        for _ in 0..10_000 {
+            self.settle().await?;
+            let now = Clock::mono(clock);
+            if now >= target {
+                break;
+            }
+            let next = clock.next_deadline().filter(|at| *at > now).map_or(target, |at| at.min(target));
+            clock.advance(next - now);
+            tokio::task::yield_now().await;
+        }
+        self.settle().await?;
+        Ok(self.0.desk.now())
+    }
+
+    /// Waits until only time or an event could change anything; at most a few seconds of real time.
+    async fn settle(&self) -> Result<(), Problem> {
+        for _ in 0..500 {
+            let head = self.0.desk.store.head().seq;
+            self.0.dispatch.flush().await?;
+            if self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok(())
+    }
+
+    async fn keep_house(&self, retention: Retention) {
+        let clock = Arc::clone(&self.0.desk.clock);
+        let mut round = 0u64;
+        loop {
+            self.observe().await;
+            self.0.sources.refresh();
+            if round.is_multiple_of(12) {
+                retention.run().await;
+            }
+            round += 1;
+            clock.sleep(Duration::from_secs(5)).await;
+        }
+    }
+
+    /// Brings the gauges up to date.
+    pub async fn observe(&self) {
+        let store = &self.0.desk.store;
+        let metrics = &self.0.metrics;
+        metrics.roll(self.0.desk.now());
+        metrics.observe_store(&store.stats(), store.head().seq);
+        if let Ok(counts) = store.exception_counts().await {
+            let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();
+            metrics.dead_waiting.set(i64::try_from(dead).unwrap_or(i64::MAX));
+        }
+        let figures = self.0.dispatch.ask(|machine, now| crate::health::figures(machine, now)).await;
+        if let Ok(figures) = figures {
+            figures.publish(metrics);
+        }
+    }
+
+    /// Ends everything in order: doors, then deliveries, then the store.
+    pub async fn shutdown(&self, grace: Duration) -> bool {
+        let clock = &*self.0.desk.clock;
+        let doors = self.0.spawn.drain_doors(clock, grace).await;
+        let engine = self.0.spawn.drain_engine(clock, grace).await;
+        self.0.desk.store.close().await;
+        doors && engine
+    }
+}

@@ -1,0 +1,199 @@
+//! The engine's metrics: every name, unit and help text is declared here.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicI64, AtomicU64},
+};
+
+use nexus_core::{
+    event::StoredEvent,
+    retry::Verdict,
+    time::Timestamp,
+};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::Histogram,
+    },
+    registry::Registry,
+};
+
+use crate::delivery::outcome::Answer;
+
+/// Seconds: from a fast local answer to the longest timeout.
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+/// Labels of attempts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByResult {
+    /// `success`, `retry`, `unwell` or `gone`.
+    pub result: &'static str,
+}
+
+/// Labels of one subscription; the set is bounded by the number of subscriptions shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct BySubscription {
+    /// Its name.
+    pub subscription: String,
+}
+
+/// The engine's metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    /// Events dispatched.
+    pub events: Counter,
+    /// Events of the last full minute.
+    pub events_per_minute: Gauge,
+    minute: AtomicI64,
+    this_minute: AtomicU64,
+    /// Attempts by result.
+    pub attempts: Family<ByResult, Counter>,
+    /// Time of attempts, per subscription.
+    pub reaction_seconds: Family<BySubscription, Histogram>,
+    /// Dead letters made.
+    pub dead_letters: Counter,
+    /// Deliveries waiting to be tried again.
+    pub retry_queue: Gauge,
+    /// Dead letters that wait for a person.
+    pub dead_waiting: Gauge,
+    /// Events behind the head, per subscription that is behind.
+    pub lag: Family<BySubscription, Gauge>,
+    /// 0 closed, 1 half open, 2 open; per subscription.
+    pub breaker: Family<BySubscription, Gauge>,
+    store: StoreGauges,
+}
+
+#[derive(Debug, Default)]
+struct StoreGauges {
+    commits: Gauge,
+    groups: Gauge,
+    group_seconds: Gauge<f64, AtomicU64>,
+    last_group_seconds: Gauge<f64, AtomicU64>,
+    door_items: Gauge,
+    door_bytes: Gauge,
+    own_items: Gauge,
+    file_bytes: Gauge,
+    wal_bytes: Gauge,
+    disk_free: Gauge,
+    head: Gauge,
+}
+
+impl Metrics {
+    /// Declares everything.
+    #[expect(clippy::too_many_lines, reason = "one flat list of declarations, nothing else")]
+    pub fn new() -> Arc<Self> {
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("nexus")),
+            events: Counter::default(),
+            events_per_minute: Gauge::default(),
+            minute: AtomicI64::new(0),
+            this_minute: AtomicU64::new(0),
+            attempts: Family::default(),
+            reaction_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            dead_letters: Counter::default(),
+            retry_queue: Gauge::default(),
+            dead_waiting: Gauge::default(),
+            lag: Family::default(),
+            breaker: Family::default(),
+            store: StoreGauges::default(),
+        };
+        metrics.register(|r| {
+            let m = &metrics;
+            r.register("events_processed", "Events dispatched from the log", m.events.clone());
+            r.register("events_per_minute", "Events dispatched in the last full minute", m.events_per_minute.clone());
+            r.register("delivery_attempts", "Delivery attempts by result", m.attempts.clone());
+            r.register(
+                "reaction_duration_seconds",
+                "Time of one delivery attempt, by subscription",
+                m.reaction_seconds.clone(),
+            );
+            r.register("dead_letters", "Dead letters made since the start", m.dead_letters.clone());
+            r.register("dead_letters_waiting", "Dead letters that wait for a person", m.dead_waiting.clone());
+            r.register("retry_queue_size", "Deliveries that wait to be tried again", m.retry_queue.clone());
+            r.register("subscription_lag_events", "Events between a subscription's position and the head", m.lag.clone());
+            r.register("breaker_state", "Breaker per subscription: 0 closed, 1 half open, 2 open", m.breaker.clone());
+            let s = &m.store;
+            r.register("log_head_seq", "Last seq of the log", s.head.clone());
+            r.register("store_commits", "Commits since the start", s.commits.clone());
+            r.register("store_groups", "Transactions since the start; commits per group is the batch size", s.groups.clone());
+            r.register("store_group_seconds_total", "Time spent in transactions, syncs included", s.group_seconds.clone());
+            r.register("store_last_group_seconds", "Time of the last transaction, sync included", s.last_group_seconds.clone());
+            r.register("store_door_queue_items", "Commits from doors waiting for the writer", s.door_items.clone());
+            r.register("store_door_queue_bytes", "Bytes from doors waiting for the writer", s.door_bytes.clone());
+            r.register("store_own_queue_items", "The hub's own commits waiting for the writer", s.own_items.clone());
+            r.register("store_file_bytes", "Size of the database file", s.file_bytes.clone());
+            r.register("store_wal_bytes", "Size of the write-ahead log", s.wal_bytes.clone());
+            r.register("disk_free_bytes", "Free space where the data lies", s.disk_free.clone());
+        });
+        Arc::new(metrics)
+    }
+
+    /// Lets another crate declare its own beside these.
+    pub fn register(&self, declare: impl FnOnce(&mut Registry)) {
+        declare(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// OpenMetrics text.
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String can't fail.
+        let _ = text::encode(&mut out, &registry);
+        out
+    }
+
+    /// Events went to the dispatcher.
+    pub fn dispatched(&self, events: &[Arc<StoredEvent>], now: Timestamp) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let count = events.len() as u64;
+        self.events.inc_by(count);
+        self.roll(now);
+        self.this_minute.fetch_add(count, Relaxed);
+    }
+
+    /// Begins a new minute where one has begun.
+    pub fn roll(&self, now: Timestamp) {
+        use std::sync::atomic::Ordering::Relaxed;
+        let minute = now.secs() / 60;
+        let before = self.minute.swap(minute, Relaxed);
+        if before != minute {
+            let counted = self.this_minute.swap(0, Relaxed);
+            let last = if minute == before + 1 { counted } else { 0 };
+            self.events_per_minute.set(i64::try_from(last).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// An attempt was answered.
+    pub fn attempted(&self, answer: &Answer) {
+        let result = match answer.verdict {
+            Verdict::Success => "success",
+            Verdict::Retry => "retry",
+            Verdict::RetryUnwell => "unwell",
+            Verdict::Gone => "gone",
+        };
+        self.attempts.get_or_create(&ByResult { result }).inc();
+    }
+
+    /// Takes over the store's figures.
+    pub fn observe_store(&self, stats: &nexus_core::store::StoreStats, head: u64) {
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        let s = &self.store;
+        set(&s.head, head);
+        set(&s.commits, stats.commits);
+        set(&s.groups, stats.groups);
+        s.group_seconds.set(stats.group_seconds);
+        s.last_group_seconds.set(stats.last_group_seconds);
+        set(&s.door_items, stats.door_queue_items);
+        set(&s.door_bytes, stats.door_queue_bytes);
+        set(&s.own_items, stats.own_queue_items);
+        set(&s.file_bytes, stats.file_bytes);
+        set(&s.wal_bytes, stats.wal_bytes);
+        set(&s.disk_free, stats.disk_free_bytes);
+    }
+}

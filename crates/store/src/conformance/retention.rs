@@ -1,0 +1,76 @@
+//! Erasing and dropping: the chain still verifies, and only what may go is gone.
+
+use nexus_core::{
+    event::{Data, NewEvent},
+    store::{Entry, Exception, ExceptionQuery, ExceptionState, Redact, Trim, Trimmed},
+    time::Timestamp,
+};
+
+use super::rig::{Rig, event};
+
+/// Redaction takes the data of an event or a subject, and of its failed deliveries; the chain holds.
+pub(super) async fn redacted_data_is_gone_and_the_chain_holds(rig: Rig) {
+    for n in 0..10u64 {
+        let subject = (n % 2 == 0).then(|| "person".to_owned());
+        rig.append(vec![NewEvent { subject, ..event("a.b", &format!("\"secret {n}\"")) }]).await;
+    }
+    let fence = rig.store.acquire(0).await.expect("taken");
+    let failed = Exception {
+        sub: 1,
+        seq: 3,
+        generation: 0,
+        lane: 1,
+        state: ExceptionState::Dead,
+        attempts: 1,
+        next_at: Timestamp::from_secs(0),
+        key: None,
+        waiting: vec![],
+        log: r#"["secret"]"#.into(),
+        updated_at: Timestamp::from_secs(0),
+    };
+    rig.store.save(fence, vec![Entry::Exception(failed)]).await.expect("saved");
+    let fourth = rig.all().await[3].id;
+    assert_eq!(rig.store.redact(Redact::Event(fourth)).await, Ok(vec![4]));
+    assert_eq!(rig.store.redact(Redact::Event(fourth)).await, Ok(vec![]));
+    assert_eq!(rig.store.redact(Redact::Subject("person".into())).await, Ok(vec![1, 3, 5, 7, 9]));
+    assert_eq!(rig.store.redact(Redact::Subject("person".into())).await, Ok(vec![]));
+    for event in rig.all().await {
+        let erased = matches!(event.data, Data::Erased { .. });
+        assert_eq!(erased, event.seq == 4 || event.seq % 2 == 1, "seq {}", event.seq);
+    }
+    let exceptions =
+        rig.store.exceptions(ExceptionQuery { limit: 9, ..ExceptionQuery::default() }).await.expect("read");
+    assert!(!exceptions[0].log.contains("secret"));
+    rig.check_chain().await;
+}
+
+/// Retention erases by type and drops only a prefix of stubs; the log goes on where it was.
+pub(super) async fn trimming_keeps_the_chain_and_the_order(rig: Rig) {
+    for n in 0..20u64 {
+        rig.append(vec![event(if n == 6 { "keep.this" } else { "drop.this" }, &n.to_string())]).await;
+    }
+    let mut trim = Trim { erase_before: 11, types: vec!["drop.this".into()], drop_before: 16, limit: 4 };
+    let mut total = Trimmed::default();
+    for _ in 0..20 {
+        let step = rig.store.trim(trim.clone()).await.expect("trimmed");
+        assert!(step.erased + step.dropped <= 4);
+        total.erased += step.erased;
+        total.dropped += step.dropped;
+        if !step.more {
+            break;
+        }
+    }
+    assert_eq!((total.erased, total.dropped), (9, 6), "seq 7 is kept and stops the dropping");
+    let head = rig.store.head();
+    assert_eq!((head.first, head.seq), (7, 20));
+    rig.check_chain().await;
+    trim = Trim { erase_before: 21, types: vec![], drop_before: 21, limit: 10_000 };
+    while rig.store.trim(trim.clone()).await.expect("trimmed").more {}
+    let empty = rig.store.head();
+    assert_eq!((empty.first, empty.seq, empty.hash), (21, 20, head.hash));
+    assert!(rig.all().await.is_empty());
+    let next = rig.append(vec![event("a.b", "1")]).await[0];
+    assert_eq!(next.seq, 21);
+    let first = rig.all().await.remove(0);
+    assert_eq!(nexus_core::chain::link(&head.hash, &first), first.hash);
+}

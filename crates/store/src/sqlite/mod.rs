@@ -1,0 +1,36 @@
+//! The store in one SQLite file: an append-only log, typed tables for bookkeeping, one table per collection.
+//!
+//! One thread writes, in groups of commits per sync; a few threads read. See [`schema`] for the tables and
+//! `docs/sql-views.md` for the views a person may query.
+
+mod append;
+mod backup;
+mod collections;
+mod constraints;
+mod dictionary;
+mod document_reads;
+mod documents;
+mod entry_reads;
+mod group;
+mod guards;
+mod lock;
+mod log_reads;
+mod meta;
+mod options;
+mod query;
+mod queue;
+mod readers;
+mod rows;
+mod saves;
+mod schema;
+mod segments;
+mod settings;
+mod shared;
+mod store;
+mod timers;
+mod trim;
+mod upkeep;
+mod writer;
+
+pub use options::{OpenError, SqliteOptions};
+pub use store::SqliteStore;

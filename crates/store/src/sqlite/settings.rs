@@ -1,0 +1,85 @@
+//! Opening connections with the settings that `storage.md` measured.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    options::{OpenError, SqliteOptions},
+    schema,
+};
+
+/// The WAL is cut to this when it starts anew, so that its size on disk tells whether it could be reset of late.
+const WAL_KEPT_BYTES: u64 = 16 << 20;
+
+/// Opens the one connection that writes; makes or migrates the file.
+pub(super) fn open_writer(file: &Path, options: &SqliteOptions) -> Result<Connection, OpenError> {
+    let failed = |source| OpenError::Database { path: file.to_owned(), source };
+    let mut conn =
+        open(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, options).map_err(failed)?;
+    let found = inspect(&conn).map_err(failed)?;
+    match found {
+        Found::Fresh => {
+            // Both only take hold before the first table.
+            conn.execute_batch("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;").map_err(failed)?;
+        }
+        Found::Ours(version) if version > schema::FORMAT => {
+            return Err(OpenError::Newer { found: version, known: schema::FORMAT });
+        }
+        Found::Ours(_) => {}
+        Found::Foreign => return Err(OpenError::Foreign { path: file.to_owned() }),
+    }
+    conn.execute_batch(&format!(
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=1000; \
+         PRAGMA journal_size_limit={WAL_KEPT_BYTES}; PRAGMA cache_size=-65536; PRAGMA mmap_size=0; \
+         PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=5000;"
+    ))
+    .map_err(failed)?;
+    schema::migrate(&mut conn, if let Found::Ours(version) = found { version } else { 0 }).map_err(failed)?;
+    if let Some(pages) = options.page_limit {
+        conn.pragma_update(None, "max_page_count", pages).map_err(failed)?;
+    }
+    conn.set_prepared_statement_cache_capacity(512);
+    Ok(conn)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(file: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let conn = open(file, OpenFlags::SQLITE_OPEN_READ_ONLY, options)?;
+    conn.execute_batch(
+        "PRAGMA cache_size=-16384; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=5000;",
+    )?;
+    conn.set_prepared_statement_cache_capacity(512);
+    Ok(conn)
+}
+
+fn open(file: &Path, flags: OpenFlags, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(file, flags, vfs.as_str()),
+        None => Connection::open_with_flags(file, flags),
+    }
+}
+
+/// Whose file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No table yet.
+    Fresh,
+    /// Ours, of this format.
+    Ours(u32),
+    /// Another program's.
+    Foreign,
+}
+
+/// Looks at the file's header.
+pub(crate) fn inspect(conn: &Connection) -> rusqlite::Result<Found> {
+    let id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: u32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: u32 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(match (id, tables) {
+        (schema::APPLICATION_ID, _) => Found::Ours(version),
+        (0, 0) => Found::Fresh,
+        _ => Found::Foreign,
+    })
+}

@@ -1,0 +1,129 @@
+//! Work on the file that is no commit: taking shards, erasing a person's data, sweeping what has expired. Each step is one
+//! short transaction on the writer's thread.
+
+use nexus_core::{
+    chain::{Hash, data_digest},
+    event::Seq,
+    id::EventId,
+    store::{Fence, Redact},
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension};
+
+use super::writer::{Writer, gated_checkpoint};
+
+/// Rows of one step.
+pub(super) const STEP_ROWS: usize = 1_000;
+
+/// Runs `change` as one transaction.
+pub(super) fn transact<T>(
+    conn: &Connection,
+    w: &mut Writer,
+    change: impl FnOnce(&Connection, &mut Writer) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let result = conn.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
+        let done = change(conn, w)?;
+        conn.execute_batch("COMMIT")?;
+        Ok(done)
+    });
+    if let Err(error) = &result {
+        w.judge(conn, error);
+        w.log.undo();
+    }
+    result
+}
+
+/// Takes a shard.
+pub(super) fn acquire(conn: &Connection, w: &mut Writer, shard: u16) -> rusqlite::Result<Fence> {
+    let epoch: u64 = transact(conn, w, |conn, _| {
+        conn.query_row(
+            "INSERT INTO shards(shard, epoch) VALUES(?1, 1) ON CONFLICT(shard) DO UPDATE SET epoch = epoch + 1 \
+             RETURNING epoch",
+            [shard],
+            |row| row.get(0),
+        )
+    })?;
+    w.fences.insert(shard, epoch);
+    Ok(Fence { shard, epoch })
+}
+
+/// Erases the data of one row; false when it was erased already.
+pub(super) fn erase(conn: &Connection, seq: Seq) -> rusqlite::Result<bool> {
+    let found: Option<Hash> = conn
+        .prepare_cached("SELECT salt, data FROM events WHERE seq = ?1 AND digest IS NULL")?
+        .query_row([seq], |row| Ok(data_digest(&row.get(0)?, row.get_ref(1)?.as_blob()?)))
+        .optional()?;
+    let Some(digest) = found else { return Ok(false) };
+    conn.prepare_cached("UPDATE events SET digest = ?2, salt = NULL, data = NULL WHERE seq = ?1")?
+        .execute((seq, digest))?;
+    Ok(true)
+}
+
+/// With this on, freed pages are overwritten, so that erased data is not left in them.
+pub(super) fn overwrite_freed(conn: &Connection, on: bool) -> rusqlite::Result<()> {
+    conn.pragma_update_and_check(None, "secure_delete", i64::from(on), |_| Ok(()))
+}
+
+/// One step of a redaction: the seqs erased now, and whether there is more.
+pub(super) fn redact(conn: &Connection, w: &mut Writer, what: &Redact) -> rusqlite::Result<(Vec<Seq>, bool)> {
+    overwrite_freed(conn, true)?;
+    let done = transact(conn, w, |conn, _| {
+        let seqs = affected(conn, what)?;
+        let mut erased = Vec::new();
+        for seq in &seqs {
+            if erase(conn, *seq)? {
+                erased.push(*seq);
+            }
+            conn.prepare_cached("UPDATE exceptions SET log = '[]' WHERE seq = ?1 AND log <> '[]'")?.execute([seq])?;
+        }
+        Ok((erased, seqs.len() >= STEP_ROWS))
+    });
+    overwrite_freed(conn, false)?;
+    let (erased, more) = done?;
+    if !more {
+        // Moves the overwritten pages into the file; older copies in the WAL go when it starts anew.
+        gated_checkpoint(conn, &w.shared)?;
+    }
+    Ok((erased, more))
+}
+
+fn affected(conn: &Connection, what: &Redact) -> rusqlite::Result<Vec<Seq>> {
+    match what {
+        Redact::Event(id) => seq_of(conn, *id).map(|seq| seq.into_iter().collect()),
+        Redact::Subject(subject) => conn
+            .prepare_cached(
+                "SELECT seq FROM events INDEXED BY events_subject WHERE subject = ?1 AND digest IS NULL ORDER BY seq LIMIT ?2",
+            )?
+            .query_map((subject, STEP_ROWS), |row| row.get(0))?
+            .collect(),
+    }
+}
+
+fn seq_of(conn: &Connection, id: EventId) -> rusqlite::Result<Option<Seq>> {
+    conn.prepare_cached("SELECT seq FROM events WHERE id = ?1")?.query_row([id.as_bytes()], |row| row.get(0)).optional()
+}
+
+/// One step of a sweep; true = more to do. Receipts are saved in order of time, so the old ones are a prefix.
+pub(super) fn sweep(conn: &Connection, w: &mut Writer, before: Timestamp, now: Timestamp) -> rusqlite::Result<bool> {
+    transact(conn, w, |conn, _| {
+        let receipts = conn
+            .prepare_cached(
+                "DELETE FROM receipts WHERE id IN (SELECT id FROM (SELECT id, at FROM receipts ORDER BY id LIMIT ?2) \
+                 WHERE at < ?1)",
+            )?
+            .execute((before.micros(), STEP_ROWS))?;
+        let exceptions = conn
+            .prepare_cached(
+                "DELETE FROM exceptions WHERE rowid IN (SELECT rowid FROM exceptions INDEXED BY exceptions_old \
+                 WHERE state = 2 AND updated_at < ?1 LIMIT ?2)",
+            )?
+            .execute((before.micros(), STEP_ROWS))?;
+        let keys = conn
+            .prepare_cached(
+                "DELETE FROM once WHERE (source, key) IN (SELECT source, key FROM once INDEXED BY once_until \
+                 WHERE until <= ?1 LIMIT ?2)",
+            )?
+            .execute((now.micros(), STEP_ROWS))?;
+        Ok(receipts.max(exceptions).max(keys) >= STEP_ROWS)
+    })
+}
