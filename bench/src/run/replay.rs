@@ -93,9 +93,8 @@ async fn read_store(store: &SqliteStore, events: u64) -> Fallible<Sample> {
 fn read_rows(file: &Path, events: u64) -> Fallible<Sample> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
     let database = rusqlite::Connection::open_with_flags(file, flags).doing("opening the file")?;
-    let mut statement = database
-        .prepare("SELECT * FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")
-        .doing("asking for the rows")?;
+    let mut statement =
+        database.prepare("SELECT * FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2").doing("asking for the rows")?;
     let columns = statement.column_count();
     let seq = statement.column_index("seq").doing("looking for the seq")?;
     let (meter, started) = (Meter::start(&[std::process::id()]), Instant::now());
