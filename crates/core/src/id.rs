@@ -84,10 +84,17 @@ impl IdGenerator {
     }
 }
 
-/// The smallest larger UUIDv7: a carry out of the low 62 bits skips the two variant bits.
+/// The smallest larger UUIDv7: carries skip the two variant bits, and the four version bits.
 fn successor(id: u128) -> u128 {
     const LOW: u128 = (1 << 62) - 1;
-    if id & LOW == LOW { (id & !LOW) + (1 << 64) } else { id + 1 }
+    const MIDDLE: u128 = 0xfff << 64;
+    if id & LOW != LOW {
+        id + 1
+    } else if id & MIDDLE != MIDDLE {
+        (id & !LOW) + (1 << 64)
+    } else {
+        (id & !LOW & !MIDDLE) + (1 << 80)
+    }
 }
 
 #[cfg(test)]

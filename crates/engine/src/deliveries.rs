@@ -176,12 +176,13 @@ impl Deliveries {
     /// The dead letters that an act concerns, a page at a time.
     async fn dead(&self, select: &Select, after: Option<RowKey>) -> Result<Vec<Exception>, Problem> {
         let sub = match select {
+            Select::One(_) if after.is_some() => return Ok(Vec::new()),
             Select::One(id) => {
                 let row = self.row(id).await?;
                 if row.state != ExceptionState::Dead {
                     return Err(Problem::new(Code::Conflict, format!("delivery {id} is not dead")));
                 }
-                return Ok(if after.is_some() { Vec::new() } else { vec![row] });
+                return Ok(vec![row]);
             }
             Select::Subscription(name) => Some(self.subscriptions.get(name)?.no),
             Select::All => None,

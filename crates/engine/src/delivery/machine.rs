@@ -302,7 +302,7 @@ impl Machine {
         if state.mode == Mode::Live
             || !caught_up
             || !state.active
-            || !state.has_room()
+            || state.is_full()
             || state.breaker.state(now.mono) != BreakerState::Closed
             || state.first_open().is_some_and(|seq| seq < watermark)
             || state.in_flight.values().any(|f| f.lane != REPLAY && now.mono.saturating_sub(f.since) > SLOW)
@@ -329,7 +329,7 @@ impl Machine {
     pub(super) fn refill(&mut self, sub: SubNo) {
         let head = self.head;
         let Some(state) = self.subs.get_mut(&sub) else { return };
-        if !state.active || !state.has_room() {
+        if !state.active {
             return;
         }
         let behind = state.mode == Mode::Behind;
@@ -337,8 +337,9 @@ impl Machine {
         let lanes = state.log_lanes().iter().copied().filter(|_| behind).map(|l| (l, head));
         let wanted: Vec<(u8, Seq)> = lanes.chain(replay_until.map(|until| (REPLAY, until))).collect();
         for (lane, until) in wanted {
+            let room = state.has_room(lane);
             let reader = state.lane(lane);
-            if reader.reading || reader.next > until {
+            if reader.reading || reader.next > until || !room {
                 continue;
             }
             reader.reading = true;

@@ -161,9 +161,13 @@ impl State {
         self.waiting() >= WINDOW_EVENTS || self.ready_bytes >= WINDOW_BYTES
     }
 
-    /// There is room for a page.
-    pub fn has_room(&self) -> bool {
-        self.waiting() < WINDOW_EVENTS / 2 && self.ready_bytes < WINDOW_BYTES / 2
+    /// There is room for a page of this lane. Each lane has its own, so that a backlog of one never hides another.
+    pub fn has_room(&self, lane: u8) -> bool {
+        let (waiting, room) = match lane {
+            ORDERED => (self.keys.queued(), WINDOW_EVENTS / 2),
+            other => (self.lanes[usize::from(other)].ready.len(), WINDOW_EVENTS / 4),
+        };
+        waiting == 0 || (waiting < room && self.ready_bytes < WINDOW_BYTES / 2)
     }
 
     /// The smallest unsettled seq of the log lanes.

@@ -4,10 +4,10 @@
 use rusqlite::{Connection, TransactionBehavior};
 
 /// `NXS1`: tells our files from other SQLite databases.
-pub(super) const APPLICATION_ID: i32 = 0x4E58_5331;
+pub(crate) const APPLICATION_ID: i32 = 0x4E58_5331;
 
 /// Newest format known.
-pub(super) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 1;
 
 const MIGRATIONS: &[(u32, &str)] = &[(1, FORMAT_1)];
 

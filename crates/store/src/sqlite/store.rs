@@ -273,6 +273,10 @@ impl Store for SqliteStore {
         self.readers.page(move |conn| query::events(conn, &names, &query, limit)).await
     }
 
+    async fn topics(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.shared.names.with(|types, _| types.iter().map(ToString::to_string).collect()))
+    }
+
     async fn seq_at(&self, time: Timestamp) -> Result<Seq, StoreError> {
         let found = self.readers.page(move |conn| log_reads::seq_at(conn, time)).await?;
         Ok(found.unwrap_or_else(|| self.head().seq + 1))

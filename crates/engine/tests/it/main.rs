@@ -1,0 +1,4 @@
+//! The hub over a real SQLite store, with real endpoints.
+
+mod deliveries;
+mod rig;

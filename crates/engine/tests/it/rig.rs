@@ -1,0 +1,209 @@
+//! A hub in a temporary folder, and endpoints that behave as told.
+
+#![expect(clippy::disallowed_methods, reason = "a test's own servers are not the hub's tasks")]
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use nexus_core::{
+    access::Principal,
+    event::NewEvent,
+    store::{Appended, Store},
+    topic::Topic,
+};
+use nexus_engine::{Hub, HubConfig, clock::SystemClock, fate::Fate, subscription::NewSubscription, vault::VaultKey};
+use nexus_store::{SqliteOptions, SqliteStore};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Rig {
+    pub(crate) hub: Hub,
+    pub(crate) clock: SystemClock,
+    pub(crate) folder: Arc<tempfile::TempDir>,
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        Self::open(Arc::new(tempfile::tempdir().expect("a temporary folder")), HubConfig::default()).await
+    }
+
+    pub(crate) async fn with(config: HubConfig) -> Self {
+        Self::open(Arc::new(tempfile::tempdir().expect("a temporary folder")), config).await
+    }
+
+    pub(crate) async fn open(folder: Arc<tempfile::TempDir>, config: HubConfig) -> Self {
+        let clock = SystemClock::new();
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open(folder.path(), &Hub::collections(), Arc::new(clock.clone()), SqliteOptions::default())
+                .expect("a fresh store"),
+        );
+        let key = VaultKey::new([7; 32], Vec::new());
+        let hub = Hub::builder(Arc::clone(&store), Arc::new(clock.clone()), key)
+            .test_clock(clock.clone())
+            .config(config)
+            .start()
+            .await
+            .expect("the hub starts");
+        Self { hub, clock, folder, store }
+    }
+
+    pub(crate) async fn restart(self) -> Self {
+        self.hub.shutdown(Duration::from_secs(10)).await;
+        let folder = Arc::clone(&self.folder);
+        drop(self);
+        Self::open(folder, HubConfig::default()).await
+    }
+
+    pub(crate) async fn publish(&self, topic: &str, data: &str) -> Appended {
+        self.hub.publish(self.event(topic, data)).await.expect("accepted")
+    }
+
+    pub(crate) fn event(&self, topic: &str, data: &str) -> NewEvent {
+        NewEvent::new(Topic::parse(topic).expect("a topic"), "test", data.to_owned(), self.hub.clock().now())
+    }
+
+    pub(crate) async fn subscribe(&self, json: serde_json::Value) -> String {
+        let new: NewSubscription = serde_json::from_value(json).expect("a subscription");
+        let made = self.hub.subscriptions().create(new, &Principal::admin("test")).await.expect("created");
+        made.value.name
+    }
+
+    /// Waits until the fate's verdict is `verdict`.
+    pub(crate) async fn fate(&self, event: Appended, verdict: &str) -> Fate {
+        let mut last = None;
+        for _ in 0..2_000 {
+            let fate = self.hub.fate(event.id).await.expect("a fate");
+            if fate.verdict == verdict {
+                return fate;
+            }
+            last = Some(fate);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the verdict never became {verdict}: {last:#?}");
+    }
+}
+
+/// One request that an endpoint received.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Received {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).expect("a JSON body")
+    }
+}
+
+/// How an endpoint answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Reply {
+    Status(u16),
+    Header(u16, &'static str),
+    Hang,
+}
+
+/// An endpoint that answers from a script (then 200) and keeps what it received.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) url: String,
+    pub(crate) received: Arc<Mutex<Vec<Received>>>,
+    pub(crate) script: Arc<Mutex<VecDeque<Reply>>>,
+    pub(crate) default: Arc<Mutex<Reply>>,
+    arrived: Arc<tokio::sync::Notify>,
+}
+
+impl Endpoint {
+    pub(crate) async fn new(script: impl IntoIterator<Item = Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = Self {
+            url: format!("http://{}/hook", listener.local_addr().expect("bound")),
+            received: Arc::default(),
+            script: Arc::new(Mutex::new(script.into_iter().collect())),
+            default: Arc::new(Mutex::new(Reply::Status(200))),
+            arrived: Arc::default(),
+        };
+        let serving = endpoint.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serving.clone().serve(stream));
+            }
+        });
+        endpoint
+    }
+
+    async fn serve(self, mut stream: tokio::net::TcpStream) {
+        let mut buffer = Vec::new();
+        loop {
+            let (head_end, length) = loop {
+                if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
+                    let head = String::from_utf8_lossy(&buffer[..end]).to_lowercase();
+                    let length = head.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse().ok());
+                    break (end + 4, length.unwrap_or(0usize));
+                }
+                if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                    return;
+                }
+            };
+            while buffer.len() < head_end + length {
+                if stream.read_buf(&mut buffer).await.unwrap_or(0) == 0 {
+                    return;
+                }
+            }
+            let head = String::from_utf8_lossy(&buffer[..head_end]).into_owned();
+            let body = String::from_utf8_lossy(&buffer[head_end..head_end + length]).into_owned();
+            buffer.drain(..head_end + length);
+            let headers = head
+                .lines()
+                .skip(1)
+                .filter_map(|l| l.split_once(':'))
+                .map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))
+                .collect();
+            self.received.lock().expect("unpoisoned").push(Received { headers, body });
+            self.arrived.notify_waiters();
+            let scripted = self.script.lock().expect("unpoisoned").pop_front();
+            let reply = scripted.unwrap_or_else(|| self.default.lock().expect("unpoisoned").clone());
+            let (status, extra) = match reply {
+                Reply::Status(status) => (status, ""),
+                Reply::Header(status, header) => (status, header),
+                Reply::Hang => std::future::pending().await,
+            };
+            let answer = format!("HTTP/1.1 {status} X\r\n{extra}content-length: 2\r\n\r\nok");
+            if stream.write_all(answer.as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for `count` requests.
+    pub(crate) async fn wait(&self, count: usize) -> Vec<Received> {
+        let waiting = async {
+            loop {
+                let arrived = self.arrived.notified();
+                tokio::pin!(arrived);
+                arrived.as_mut().enable();
+                if self.received.lock().expect("unpoisoned").len() >= count {
+                    return self.received.lock().expect("unpoisoned").clone();
+                }
+                arrived.await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(received) => received,
+            Err(_) => panic!("only {} of {count} requests arrived", self.received.lock().expect("unpoisoned").len()),
+        }
+    }
+}
