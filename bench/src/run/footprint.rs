@@ -159,6 +159,11 @@ async fn read_pages(mut connection: Connection, pages: PageRequest, end: Instant
     let (mut after, mut read) = (0, 0);
     while Instant::now() < end {
         let answer = connection.exchange(pages.after(after).as_bytes(), &Http).await?;
+        if matches!(answer.status, 429 | 503) {
+            // While the log is short, its pages come faster than a token may ask.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        }
         let body = connection.body(&answer);
         if answer.status >= 300 {
             return Err(Error::new(format!(
