@@ -74,7 +74,7 @@ fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
 }
 
 fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
-    let Config { delivery, alerts, retention, .. } = &plan.config;
+    let Config { delivery, alerts, retention, log, .. } = &plan.config;
     let discord = alerts.discord.as_ref().map(|url| AlertTarget::Discord { url: url.expose().to_owned() });
     let http = alerts.url.as_ref().map(|url| AlertTarget::Http { url: url.expose().to_owned() });
     let rules = retention.events.iter().map(|rule| {
@@ -100,6 +100,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             pool_idle: delivery.idle_time.0,
             ..ClientOptions::default()
         },
+        otlp_endpoint: log.otlp_endpoint.clone(),
     })
 }
 
@@ -119,7 +120,6 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
         sockets: server.sockets,
         header_timeout: server.header_timeout.0,
         body_timeout: server.body_timeout.0,
-        request_timeout: server.request_timeout.0,
         heartbeat: server.heartbeat.0,
         scratch: data.dir.clone(),
         ..GatewayConfig::default()
