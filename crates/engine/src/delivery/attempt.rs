@@ -312,7 +312,8 @@ impl Sender {
         set(request, "webhook-timestamp", &secs.to_string())?;
         set(request, "x-nexus-event-id", &event.id.to_string())?;
         set(request, "x-nexus-attempt", &delivery.attempt.to_string())?;
-        set(request, "x-nexus-depth", &event.depth.to_string())?;
+        // Whoever sends an event back because of this one echoes it: loops end at a depth.
+        set(request, "x-nexus-depth", &event.depth.saturating_add(1).to_string())?;
         set(request, "x-causation-id", &event.id.to_string())?;
         // Correlation ids are the producer's: one that is no header value is left out rather than failing the delivery.
         let _ = set(request, "x-correlation-id", &event.correlation_id());
