@@ -4,7 +4,9 @@
 mod chain;
 mod conformance;
 mod disk;
+mod equal;
 mod files;
+mod formats;
 mod load;
 mod memory;
 mod power;
