@@ -13,6 +13,11 @@ use super::saves::state_number;
 /// Spans of receipt blocks are less than `2^40` seqs.
 const CLASSES: u8 = 40;
 
+/// A limit as SQLite takes it.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// All positions.
 pub(super) fn positions(conn: &Connection) -> rusqlite::Result<Vec<Position>> {
     conn.prepare_cached("SELECT sub, lane, next FROM positions ORDER BY sub, lane")?
@@ -33,9 +38,10 @@ pub(super) fn receipts(
                 "SELECT scope, first, last, at, block FROM receipts INDEXED BY receipts_scope WHERE scope = ?1 \
                  ORDER BY id DESC LIMIT ?2",
             )?
-            .query_map((scope, limit), block)?
+            .query_map((scope, rows(limit)), block)?
             .collect();
     };
+    let seq = seq.min(i64::MAX.unsigned_abs());
     let mut statement = conn.prepare_cached(
         "SELECT scope, first, last, at, block FROM receipts INDEXED BY receipts_span \
          WHERE scope = ?1 AND class = ?2 AND first BETWEEN ?3 AND ?4 AND last >= ?4 LIMIT ?5",
@@ -47,7 +53,7 @@ pub(super) fn receipts(
         if left == 0 {
             break;
         }
-        for block in statement.query_map((scope, class, earliest, seq, left), block)? {
+        for block in statement.query_map((scope, class, earliest, seq, rows(left)), block)? {
             found.push(block?);
         }
     }
@@ -104,7 +110,7 @@ fn statement(query: &ExceptionQuery) -> (String, Vec<Box<dyn ToSql>>) {
         values.push(Box::new(generation));
     }
     let order = if due.is_some() { "next_at, sub, seq, generation" } else { "sub, seq, generation" };
-    values.push(Box::new(query.limit));
+    values.push(Box::new(rows(query.limit)));
     sql.push_str(&format!(" ORDER BY {order} LIMIT ?{}", values.len()));
     (sql, values)
 }
