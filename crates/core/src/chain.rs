@@ -120,8 +120,7 @@ impl Checkpoint {
     /// Whether the signature is this key's over this statement.
     pub fn verifies(&self) -> bool {
         let hex = &data_encoding::HEXLOWER_PERMISSIVE;
-        let (Ok(key), Ok(signature)) = (hex.decode(self.public_key.as_bytes()), hex.decode(self.signature.as_bytes()))
-        else {
+        let (Ok(key), Ok(signature)) = (hex.decode(self.public_key.as_bytes()), hex.decode(self.signature.as_bytes())) else {
             return false;
         };
         let text = Self::text(self.epoch, self.seq, &self.hash, self.time);

@@ -82,11 +82,7 @@ pub enum Write {
 impl Write {
     /// Writes `record` to its own key.
     pub fn put<R: Record>(record: &R) -> Result<Self, serde_json::Error> {
-        Ok(Self::Put {
-            key: Key::of::<R>(record.key()),
-            columns: record.columns(),
-            body: serde_json::to_string(record)?,
-        })
+        Ok(Self::Put { key: Key::of::<R>(record.key()), columns: record.columns(), body: serde_json::to_string(record)? })
     }
 }
 
