@@ -44,6 +44,7 @@ use crate::{
     supervisor::{Spawn, TaskKind},
     tail::Tail,
     tokens::Tokens,
+    trace::Tracer,
     vault::{Vault, VaultError, VaultKey},
 };
 
@@ -60,6 +61,8 @@ pub struct HubConfig {
     pub retention: Vec<RetentionRule>,
     /// The outbound client.
     pub client: ClientOptions,
+    /// Base URL of an OTLP/HTTP collector for traces.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// The hub can't start.
@@ -101,6 +104,7 @@ struct Inner {
     log: Log,
     dispatch: Dispatch,
     test_clock: Option<SystemClock>,
+    tracer: Tracer,
     started: Timestamp,
 }
 
@@ -156,7 +160,16 @@ impl HubBuilder {
         let replays: Vec<(Replay, u64)> = desk.load().await?;
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
-        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers));
+        let tracer = match config.otlp_endpoint {
+            None => Tracer::off(Arc::clone(&clock)),
+            Some(endpoint) => {
+                let (tracer, exporter) = Tracer::exporting(Arc::clone(&clock));
+                spawn.start(TaskKind::Background, exporter.run(client.clone(), endpoint));
+                tracer
+            }
+        };
+        let sender =
+            Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
         let found = find(&*store, &stored, &revisions, &replays).await?;
         let fence = store.acquire(0).await?;
         let now = Now { wall: clock.now(), mono: clock.mono() };
@@ -213,6 +226,7 @@ impl HubBuilder {
             log,
             dispatch,
             test_clock,
+            tracer,
         };
         let hub = Hub(Arc::new(inner));
         let retention = Retention::new(hub.0.desk.clone(), hub.0.dispatch.clone(), config.retention);
@@ -320,6 +334,11 @@ impl Hub {
     /// Metrics.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.0.metrics
+    }
+
+    /// Traces.
+    pub fn tracer(&self) -> &Tracer {
+        &self.0.tracer
     }
 
     /// Sources.

@@ -10,7 +10,7 @@
 //! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
 //!   [`log`]: records and the desks that change them.
-//! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`]: keeping house.
+//! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
 //! - [`clock`], [`supervisor`], [`jq`], [`desk`], [`dispatch`]: what they stand on.
 
 pub mod alerts;
@@ -37,6 +37,7 @@ pub mod subscriptions;
 pub mod supervisor;
 pub mod tail;
 pub mod tokens;
+pub mod trace;
 pub mod vault;
 
 pub use hub::{Hub, HubBuilder, HubConfig, StartError};

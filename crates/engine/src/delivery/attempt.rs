@@ -18,7 +18,12 @@ use super::{
     outcome::Answer,
     spec::{Spec, view},
 };
-use crate::{jq::Jq, subscription::Target, vault::Vault};
+use crate::{
+    jq::Jq,
+    subscription::Target,
+    trace::{Context, Tracer},
+    vault::Vault,
+};
 
 /// Bytes of bodies shown in an exchange.
 const HEAD_BYTES: usize = 1024;
@@ -73,6 +78,7 @@ pub struct Sender {
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     handlers: BTreeMap<String, Arc<dyn Handler>>,
+    tracer: Tracer,
 }
 
 impl std::fmt::Debug for Sender {
@@ -108,8 +114,9 @@ impl Sender {
         vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         handlers: BTreeMap<String, Arc<dyn Handler>>,
+        tracer: Tracer,
     ) -> Self {
-        Self { client, vault, clock, handlers }
+        Self { client, vault, clock, handlers, tracer }
     }
 
     /// Whether a handler of this name is registered.
@@ -122,8 +129,26 @@ impl Sender {
         &self.client
     }
 
-    /// Makes one attempt.
+    /// Makes one attempt, as a span of the event's trace.
     pub async fn attempt(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Answer {
+        let parent = event.attributes.as_ref().and_then(|_| Context::parse(&event.attributes().traceparent?));
+        let span = self.tracer.begin("deliver", parent.as_ref(), false);
+        let context = span.as_ref().map(|s| s.context).or(parent);
+        let answer = self.send(event, delivery, context).await;
+        if let Some(span) = span {
+            let attributes = vec![
+                ("nexus.event.id", event.id.to_string()),
+                ("nexus.event.type", event.topic.to_string()),
+                ("nexus.subscription", delivery.spec.subscription.name.clone()),
+                ("nexus.attempt", delivery.attempt.to_string()),
+                ("http.response.status_code", answer.status.map(|s| s.to_string()).unwrap_or_default()),
+            ];
+            self.tracer.end(span, attributes, answer.error.clone());
+        }
+        answer
+    }
+
+    async fn send(&self, event: &StoredEvent, delivery: Delivery<'_>, context: Option<Context>) -> Answer {
         let started = self.clock.now();
         let begun = self.clock.mono();
         if let Target::Handler { name } = &delivery.spec.subscription.target {
@@ -143,7 +168,7 @@ impl Sender {
             };
         }
         let keep = delivery.spec.subscription.keep_exchanges;
-        let request = match self.request(event, delivery) {
+        let request = match self.request(event, delivery, context) {
             Ok(request) => request,
             Err(error) => return failed(error, started, Duration::ZERO),
         };
@@ -203,7 +228,7 @@ impl Sender {
             let latency_ms = self.clock.mono().saturating_sub(begun).as_secs_f64() * 1e3;
             return Ok(Exchange { request, response: None, error, latency_ms });
         }
-        let request = self.request(event, delivery)?;
+        let request = self.request(event, delivery, None)?;
         let sent = Sent {
             method: request.method.to_string(),
             url: request.url.clone(),
@@ -230,7 +255,12 @@ impl Sender {
         })
     }
 
-    fn request(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Result<Request, String> {
+    fn request(
+        &self,
+        event: &StoredEvent,
+        delivery: Delivery<'_>,
+        context: Option<Context>,
+    ) -> Result<Request, String> {
         let subscription = &delivery.spec.subscription;
         let name = delivery.spec.name_for(event);
         let reach = if subscription.private { Reach::Private } else { Reach::Public };
@@ -258,6 +288,9 @@ impl Sender {
         request.method = method.parse().map_err(|_| format!("{method:?} is no HTTP method"))?;
         request.timeout = Some(subscription.timeout());
         self.headers(&mut request, event, delivery)?;
+        if let Some(context) = context {
+            set(&mut request, "traceparent", &context.to_string())?;
+        }
         for (key, value) in extra {
             let value = match value.strip_prefix('=') {
                 Some(expression) => text(expression, &view(event, &name))?,
@@ -279,15 +312,11 @@ impl Sender {
         set(request, "webhook-timestamp", &secs.to_string())?;
         set(request, "x-nexus-event-id", &event.id.to_string())?;
         set(request, "x-nexus-attempt", &delivery.attempt.to_string())?;
-        set(request, "x-nexus-depth", &event.depth.to_string())?;
+        // Whoever sends an event back because of this one echoes it: loops end at a depth.
+        set(request, "x-nexus-depth", &event.depth.saturating_add(1).to_string())?;
         set(request, "x-causation-id", &event.id.to_string())?;
         // Correlation ids are the producer's: one that is no header value is left out rather than failing the delivery.
         let _ = set(request, "x-correlation-id", &event.correlation_id());
-        if event.attributes.is_some()
-            && let Some(parent) = event.attributes().traceparent
-        {
-            let _ = set(request, "traceparent", &parent);
-        }
         if delivery.generation > 0 {
             set(request, "x-nexus-replay", &delivery.generation.to_string())?;
         }

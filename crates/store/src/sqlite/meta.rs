@@ -57,7 +57,7 @@ fn get<T: rusqlite::types::FromSql>(conn: &Connection, key: &str) -> rusqlite::R
 }
 
 /// The end of the log, read without walking it.
-pub(super) fn head(conn: &Connection) -> rusqlite::Result<Head> {
+pub(crate) fn head(conn: &Connection) -> rusqlite::Result<Head> {
     let anchor = anchor(conn)?;
     let last: Option<(Seq, Hash, i64)> = conn
         .query_row("SELECT seq, hash, time FROM events ORDER BY seq DESC LIMIT 1", [], |row| {

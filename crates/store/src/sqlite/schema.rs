@@ -66,7 +66,9 @@ CREATE INDEX exceptions_old ON exceptions(updated_at) WHERE state = 2;
 INSERT INTO meta(key, value) VALUES('epoch', 1), ('origin', 1);
 ";
 
-/// Views for people. They are made anew at each open, so they may change freely between versions.
+/// Views for people, documented in `docs/sql-views.md`: the log, the deliveries out of the ordinary, how far
+/// subscriptions are, how many receipts there are; each collection has one too, made with its table. They are made anew
+/// at each open, so they may change freely between versions.
 pub(super) const VIEWS: &[(&str, &str)] = &[
     (
         "events_v",

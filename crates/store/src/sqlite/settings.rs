@@ -1,19 +1,31 @@
 //! Opening connections with the settings that `storage.md` measured.
 
-use std::path::Path;
+use std::{
+    ffi::c_int,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, hooks::Wal};
 
 use super::{
     options::{OpenError, SqliteOptions},
     schema,
 };
 
-/// The WAL is cut to this when it starts anew, so that its size on disk tells whether it could be reset of late.
-const WAL_KEPT_BYTES: u64 = 16 << 20;
+/// The WAL is cut to this when it starts anew after having been longer.
+const WAL_KEPT_BYTES: u64 = 64 << 20;
 
-/// Opens the one connection that writes; makes or migrates the file.
-pub(super) fn open_writer(file: &Path, options: &SqliteOptions) -> Result<Connection, OpenError> {
+/// Opens the one connection that writes; makes or migrates the file. `wal_pages` is told how long the WAL
+/// is after each commit.
+pub(super) fn open_writer(
+    file: &Path,
+    options: &SqliteOptions,
+    wal_pages: &Arc<AtomicU64>,
+) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: file.to_owned(), source };
     let mut conn =
         open(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE, options).map_err(failed)?;
@@ -30,7 +42,7 @@ pub(super) fn open_writer(file: &Path, options: &SqliteOptions) -> Result<Connec
         Found::Foreign => return Err(OpenError::Foreign { path: file.to_owned() }),
     }
     conn.execute_batch(&format!(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=1000; \
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
          PRAGMA journal_size_limit={WAL_KEPT_BYTES}; PRAGMA cache_size=-65536; PRAGMA mmap_size=0; \
          PRAGMA temp_store=MEMORY; PRAGMA busy_timeout=5000;"
     ))
@@ -40,6 +52,13 @@ pub(super) fn open_writer(file: &Path, options: &SqliteOptions) -> Result<Connec
         conn.pragma_update(None, "max_page_count", pages).map_err(failed)?;
     }
     conn.set_prepared_statement_cache_capacity(512);
+    // Takes the place of SQLite's own checkpoints; the writer's thread makes them.
+    let told = Arc::clone(wal_pages);
+    conn.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
+        told.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+        Ok(())
+    }))
+    .map_err(failed)?;
     Ok(conn)
 }
 

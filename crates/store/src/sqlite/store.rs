@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     thread::JoinHandle,
 };
 
@@ -68,7 +68,8 @@ impl SqliteStore {
         let (folder, file) = place(dir_or_file);
         std::fs::create_dir_all(&folder).map_err(|source| OpenError::Io { path: folder.clone(), source })?;
         let lock = FolderLock::take(&folder)?;
-        let conn = open_writer(&file, &options)?;
+        let wal_pages = Arc::new(AtomicU64::new(0));
+        let conn = open_writer(&file, &options, &wal_pages)?;
         let failed = |source| OpenError::Database { path: file.clone(), source };
         let shapes = prepare(&conn, collections).map_err(|failure| failure.at(&file))?;
         let names = Arc::new(Names::default());
@@ -80,7 +81,7 @@ impl SqliteStore {
             .collect::<Result<Vec<_>, _>>()
             .map_err(failed)?;
         let shared = Arc::new(Shared::new(file.clone(), clock, options, shapes, names, head));
-        let writer = Writer::new(Arc::clone(&shared), Log::new(head, dictionaries), fences);
+        let writer = Writer::new(Arc::clone(&shared), Log::new(head, dictionaries), fences, wal_pages);
         Self::start(shared, writer, conn, reading, lock).map_err(|source| OpenError::Io { path: file, source })
     }
 
@@ -96,11 +97,13 @@ impl SqliteStore {
         let (end, ended) = watch::channel(false);
         let to_close = Arc::clone(&readers);
         let thread = std::thread::Builder::new().name("store-write".to_owned()).spawn(move || {
-            writer::run(conn, writer);
+            writer::run(&conn, writer);
             to_close.close();
             for thread in threads {
                 drop(thread.join());
             }
+            // Closed last, the writer's connection leaves one file.
+            drop(conn);
             drop(lock);
             end.send_replace(true);
         })?;

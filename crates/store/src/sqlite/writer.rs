@@ -1,6 +1,12 @@
 //! The writer's thread: takes a group, makes it durable, tells the hook, shows the new head, answers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use nexus_core::store::{CommitError, SaveError};
 use rusqlite::{Connection, config::DbConfig};
@@ -12,10 +18,11 @@ use super::{
     shared::Shared,
 };
 
-/// Size of the WAL at which readers are held for a moment so that it can start anew.
-const WAL_HIGH_BYTES: u64 = 32 << 20;
-/// When it could not be emptied (another program reads), the next try comes this much later.
-const WAL_STEP_BYTES: u64 = 8 << 20;
+/// Pages in the WAL (4 MiB) at which they are moved into the file. SQLite's own checkpoints would do the same within
+/// COMMIT, before the answers, and hide their errors: a failed sync has to stop the store.
+const WAL_PAGES: u64 = 1_000;
+/// Pages (32 MiB) at which readers are held for a moment so that the WAL can start anew.
+const WAL_PAGES_HIGH: u64 = 8_192;
 
 /// What the writer knows beside its connection.
 pub(super) struct Writer {
@@ -25,13 +32,16 @@ pub(super) struct Writer {
     pub(super) fences: HashMap<u16, u64>,
     /// How far retention has come, by type (`None` = all types), so that stubs are not walked again.
     pub(super) erased_to: HashMap<Option<u32>, u64>,
-    wal_high: u64,
+    /// Pages in the WAL after the last commit, told by SQLite.
+    wal_pages: Arc<AtomicU64>,
+    /// Pages at which to checkpoint next.
+    wal_next: u64,
     stopped: bool,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, log: Log, fences: HashMap<u16, u64>) -> Self {
-        Self { shared, log, fences, erased_to: HashMap::new(), wal_high: WAL_HIGH_BYTES, stopped: false }
+    pub(super) fn new(shared: Arc<Shared>, log: Log, fences: HashMap<u16, u64>, wal_pages: Arc<AtomicU64>) -> Self {
+        Self { shared, log, fences, erased_to: HashMap::new(), wal_pages, wal_next: WAL_PAGES, stopped: false }
     }
 
     /// Stops for good: the file or the disk can't be trusted any more.
@@ -57,16 +67,15 @@ impl Writer {
 }
 
 /// Runs until the queue is closed and empty, or the store has to stop.
-pub(super) fn run(conn: Connection, mut w: Writer) {
+pub(super) fn run(conn: &Connection, mut w: Writer) {
     let guard = Abandoned(Arc::clone(&w.shared));
-    while serve(&conn, &mut w, true) {}
+    while serve(conn, &mut w, true) {}
     if w.stopped {
         // Closing would checkpoint, and so trust a disk that has just failed.
         let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-    } else if let Err(error) = truncate_wal(&conn, &w.shared) {
+    } else if let Err(error) = truncate_wal(conn, &w.shared) {
         tracing::warn!(%error, "the last checkpoint did not complete; the next start will finish it");
     }
-    conn.flush_prepared_statement_cache();
     drop(guard);
 }
 
@@ -87,15 +96,13 @@ impl Drop for Abandoned {
 /// Does the next thing; false at the end. With `wait` = false it comes back at once when there is nothing.
 pub(super) fn serve(conn: &Connection, w: &mut Writer, wait: bool) -> bool {
     match w.shared.queue.take(wait) {
-        Batch::Group(jobs) => {
-            serve_group(conn, w, jobs);
-            if !w.stopped {
-                tend_wal(conn, w);
-            }
-        }
+        Batch::Group(jobs) => serve_group(conn, w, jobs),
         Batch::Task(task) => task(conn, w),
         Batch::Idle => {}
         Batch::Closed => return false,
+    }
+    if !w.stopped {
+        tend_wal(conn, w);
     }
     !w.stopped
 }
@@ -185,27 +192,32 @@ fn answer_failed(job: Job, error: &rusqlite::Error) {
     }
 }
 
-/// SQLite's own checkpoints keep the WAL at about 4 MiB until readers overlap without a pause; then it grows, and this
-/// holds the readers back for one checkpoint, after which the next commit begins it anew (and cuts the file).
+/// Checkpoints keep the WAL at about 4 MiB until readers overlap without a pause: then it can't start anew and grows.
+/// From 32 MiB on, a checkpoint holds the readers back, and the next commit begins the WAL again.
 fn tend_wal(conn: &Connection, w: &mut Writer) {
-    let bytes = w.shared.wal_bytes();
-    if bytes <= WAL_HIGH_BYTES {
-        w.wal_high = WAL_HIGH_BYTES;
+    let pages = w.wal_pages.load(Ordering::Relaxed);
+    if pages < WAL_PAGES {
+        w.wal_next = WAL_PAGES;
     }
-    if bytes <= w.wal_high {
+    if pages < w.wal_next {
         return;
     }
-    if let Err(error) = gated_checkpoint(conn, &w.shared) {
+    w.wal_next = pages + WAL_PAGES;
+    let done = if pages < WAL_PAGES_HIGH { checkpoint(conn) } else { gated_checkpoint(conn, &w.shared) };
+    if let Err(error) = done {
         tracing::warn!(%error, "a checkpoint failed");
         w.judge(conn, &error);
     }
-    w.wal_high = bytes + WAL_STEP_BYTES;
+}
+
+fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }
 
 /// Moves the whole WAL into the file while no reader of this process is in a page.
 pub(super) fn gated_checkpoint(conn: &Connection, shared: &Shared) -> rusqlite::Result<()> {
     let _gate = shared.gate.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    checkpoint(conn)
 }
 
 fn truncate_wal(conn: &Connection, shared: &Shared) -> rusqlite::Result<()> {

@@ -1,5 +1,13 @@
 //! One binary for the integration tests of the store.
 #![expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod chain;
 mod conformance;
+mod disk;
+mod equal;
+mod files;
+mod formats;
+mod load;
 mod memory;
+mod power;
+mod support;

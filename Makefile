@@ -1,0 +1,44 @@
+# What people type. Each target says in one line what it is for; `make` alone lists them.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+
+.PHONY: help demo build test lint tour bench crash fuzz soak release
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## Run the hub with stand-ins and play payment -> mint -> notification
+	@target/debug/nexus demo
+
+build: ## Build the nexus binary into target/debug
+	@scripts/tools
+	$(CARGO) build --locked -p nexus
+
+test: ## Everything a change must pass: format, lints, tests, README tour, demo
+	@scripts/test
+
+lint: ## Format check and clippy, warnings are errors
+	@scripts/test format lint
+
+tour: build ## Run the README's tour as printed, against a fresh hub
+	@scripts/tour
+
+bench: ## Measure, with the raw limits beside it (docs/performance.md)
+	$(CARGO) build --locked --release -p nexus -p nexus-bench
+	target/release/nexus-bench all
+
+crash: ## Kill the hub 500 times under load and look for lost or doubled events
+	NEXUS_CRASH_ROUNDS=$${NEXUS_CRASH_ROUNDS:-500} $(CARGO) test --locked -p nexus --test it crash -- --nocapture
+
+fuzz: ## Property tests of every parser, long
+	PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(CARGO) test --locked --release --workspace --lib
+
+soak: ## Ten minutes at 5,000 events/s: memory and WAL must stay flat
+	$(CARGO) build --locked --release -p nexus -p nexus-bench
+	target/release/nexus-bench footprint --soak
+
+release: ## Build the stripped binary into target/release
+	@scripts/tools
+	$(CARGO) build --locked --release -p nexus

@@ -1,0 +1,5 @@
+//! Other servers on the same machine, where they are installed: for the reader who knows them.
+
+pub(crate) mod etcd;
+pub(crate) mod nats;
+pub(crate) mod redis;

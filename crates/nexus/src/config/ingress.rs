@@ -1,0 +1,27 @@
+//! `[ingress]`: how much may come in, how fast.
+
+use std::time::Duration;
+
+use nexus_core::bucket::Rate;
+use serde::{Deserialize, Serialize};
+
+use super::value::RateLimit;
+
+/// Rates of the doors.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Ingress {
+    /// Signed events per client address, unless the source says otherwise.
+    pub(crate) rate_limit: RateLimit,
+    /// Publishing per token.
+    pub(crate) publish_rate: RateLimit,
+    /// Administration per token.
+    pub(crate) api_rate: RateLimit,
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        let per_second = |count| RateLimit(Some(Rate { count, per: Duration::from_secs(1) }));
+        Self { rate_limit: per_second(10), publish_rate: RateLimit(None), api_rate: per_second(1_000) }
+    }
+}

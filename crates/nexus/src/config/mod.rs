@@ -1,0 +1,61 @@
+//! Configuration: `nexus.toml`, then `NEXUS_*` of the environment, then flags. The only place that reads any of them.
+//!
+//! Each section is one file with one struct whose `Default` is the documented default. A key nobody knows is an error
+//! that names the nearest one that exists.
+
+mod alerts;
+mod data;
+mod delivery;
+mod ingress;
+mod load;
+mod log;
+mod retention;
+mod secrets;
+mod server;
+mod value;
+
+use serde::Serialize;
+
+pub(crate) use self::{
+    alerts::Alerts,
+    data::Data,
+    delivery::Delivery,
+    ingress::Ingress,
+    load::{Environment, Flags, Loaded, load},
+    log::{Format, Log},
+    retention::Retention,
+    secrets::{Secrets, permissions_file, read_permissions},
+    server::Server,
+};
+
+/// Everything that can be set, with nothing left open.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Config {
+    pub(crate) server: Server,
+    pub(crate) data: Data,
+    pub(crate) ingress: Ingress,
+    pub(crate) delivery: Delivery,
+    pub(crate) retention: Retention,
+    pub(crate) alerts: Alerts,
+    pub(crate) log: Log,
+}
+
+/// A configuration can't be used. The process ends with exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// A file can't be read.
+    #[error("{file}: {reason}")]
+    File { file: String, reason: String },
+    /// A key nobody knows.
+    #[error("{place}: there is no setting {key:?}{hint}")]
+    UnknownKey { place: String, key: String, hint: String },
+    /// A value of the wrong form.
+    #[error("{place}: {reason}")]
+    Value { place: String, reason: String },
+}
+
+impl From<ConfigError> for crate::output::Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}

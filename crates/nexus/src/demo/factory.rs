@@ -1,0 +1,99 @@
+//! Smart Factory's stand-in: takes mint calls, "mints", and calls back signed.
+
+use std::{future::Future, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use nexus_client::{
+    Client,
+    event::{SignedOptions, signature},
+};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{FACTORY_API_KEY, FACTORY_SECRET, Happening};
+
+/// Headers by which the callback is tied to the event that caused the call.
+const ECHOED: [&str; 3] = ["x-correlation-id", "x-causation-id", "x-nexus-depth"];
+
+/// A mint call as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct MintCall {
+    pub(crate) body: Value,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl MintCall {
+    /// Which flow it says it belongs to.
+    pub(crate) fn correlation(&self) -> Option<&str> {
+        self.headers.iter().find(|(name, _)| name == "x-correlation-id").map(|(_, value)| value.as_str())
+    }
+
+    /// The transaction a real factory would get from its chain: the same for the same call.
+    fn tx_hash(&self) -> String {
+        format!("0x{}", signature("tx", self.body.to_string().as_bytes()))
+    }
+}
+
+struct Desk {
+    tell: mpsc::Sender<Happening>,
+    jobs: mpsc::Sender<MintCall>,
+}
+
+/// The factory's door and its mint.
+pub(crate) fn new(hub: Client, tell: mpsc::Sender<Happening>) -> (Router, impl Future<Output = ()> + Send + 'static) {
+    let (jobs, queue) = mpsc::channel(64);
+    let desk = Arc::new(Desk { tell: tell.clone(), jobs });
+    (Router::new().route("/api/mint", post(mint_asked)).with_state(desk), mint(hub, queue, tell))
+}
+
+/// `POST /api/mint {address, amount}` with `Authorization: Bearer <FACTORY_API_KEY>`.
+async fn mint_asked(State(desk): State<Arc<Desk>>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    let proof = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    if proof != Some(&format!("Bearer {FACTORY_API_KEY}")) {
+        let reason = "the mint call has no or a wrong Authorization header".to_owned();
+        return refuse(&desk, StatusCode::UNAUTHORIZED, reason).await;
+    }
+    if !body.get("address").is_some_and(Value::is_string) || body.get("amount").is_none_or(Value::is_null) {
+        return refuse(&desk, StatusCode::UNPROCESSABLE_ENTITY, format!("{body} has no address or amount")).await;
+    }
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(|v| (name.to_owned(), v.to_owned()));
+    let call = MintCall { body, headers: ECHOED.iter().filter_map(|name| text(name)).collect() };
+    let answer = serde_json::json!({"status": "accepted", "txHash": call.tx_hash()});
+    // Should the play be over, nobody listens and nothing is owed.
+    let _ = desk.tell.send(Happening::MintAsked(call.clone())).await;
+    let _ = desk.jobs.send(call).await;
+    Json(answer).into_response()
+}
+
+async fn refuse(desk: &Desk, status: StatusCode, reason: String) -> Response {
+    let answer = serde_json::json!({ "message": reason });
+    let _ = desk.tell.send(Happening::Refused { who: "Smart Factory", reason }).await;
+    (status, Json(answer)).into_response()
+}
+
+/// Mints one call after the other and reports each to the hub's `/webhook/factory`.
+async fn mint(hub: Client, mut queue: mpsc::Receiver<MintCall>, tell: mpsc::Sender<Happening>) {
+    while let Some(call) = queue.recv().await {
+        let tx_hash = call.tx_hash();
+        let _ = tell.send(Happening::Minted { tx_hash: tx_hash.clone() }).await;
+        let report = serde_json::json!({
+            "contractAddress": format!("0x{}", &signature("contract", b"demo")[..40]),
+            "txHash": tx_hash,
+            "status": "confirmed",
+            "address": call.body.get("address"),
+            "amount": call.body.get("amount"),
+        });
+        let options = SignedOptions { headers: call.headers, ..SignedOptions::default() };
+        let happening = match hub.webhook("factory", &report, FACTORY_SECRET, &options).await {
+            Ok(accepted) => Happening::CalledBack(accepted),
+            Err(error) => Happening::Refused { who: "Nexus", reason: format!("the factory's callback: {error}") },
+        };
+        let _ = tell.send(happening).await;
+    }
+}

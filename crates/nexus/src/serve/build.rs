@@ -1,0 +1,145 @@
+//! Opens the store, recovers, and puts the hub together from the configuration.
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    sync::Arc,
+};
+
+use nexus_core::{
+    access::{Principal, Scope},
+    breaker::BreakerPolicy,
+    topic::TopicFilter,
+};
+use nexus_engine::{
+    Hub, HubConfig, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
+    sources::EnvironmentSecrets, tokens::NewToken,
+};
+use nexus_gateway::GatewayConfig;
+use nexus_outbound::ClientOptions;
+use nexus_store::{SqliteOptions, SqliteStore};
+
+use super::{Plan, key::read_key, permissions};
+use crate::{
+    command::backup::whole,
+    config::Config,
+    output::{Failure, note},
+};
+
+/// A hub that has recovered and waits for its doors.
+pub(super) struct Built {
+    pub(super) hub: Hub,
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) gateway: GatewayConfig,
+}
+
+/// Builds everything below the doors.
+pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
+    let config = &plan.config;
+    make_folder(&config.data.dir)?;
+    let store = open_store(plan)?;
+    let key = read_key(plan.given_key.as_deref(), plan.previous_keys.as_deref(), &config.data.key_path())?;
+    let mut builder = Hub::builder(Arc::clone(&store) as Arc<_>, plan.clock(), key).config(hub_config(plan)?);
+    if plan.test_clock {
+        builder = builder.test_clock(plan.clock.clone());
+    }
+    let hub = builder.start().await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    permissions::start(&hub, plan.permissions.clone())?;
+    first_token(&hub, &config.data.dir).await?;
+    let gateway = gateway_config(plan)?;
+    Ok(Built { hub, store, gateway })
+}
+
+/// For its owner only: the log holds what customers sent.
+fn make_folder(dir: &Path) -> Result<(), Failure> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| Failure::failed(format!("the data folder {} can't be made: {e}", dir.display())))
+}
+
+fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
+    let data = &plan.config.data;
+    let options = SqliteOptions {
+        reader_count: data.readers,
+        disk_reserve_bytes: data.disk_reserve.0,
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open(&data.dir, &Hub::collections(), plan.clock(), options)
+        .map_err(|e| Failure::failed(format!("the store in {} can't be opened: {}", data.dir.display(), whole(&e))))?;
+    Ok(Arc::new(store))
+}
+
+fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
+    let Config { delivery, alerts, retention, log, .. } = &plan.config;
+    let discord = alerts.discord.as_ref().map(|url| AlertTarget::Discord { url: url.expose().to_owned() });
+    let http = alerts.url.as_ref().map(|url| AlertTarget::Http { url: url.expose().to_owned() });
+    let rules = retention.events.iter().map(|rule| {
+        let filter = TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
+        Ok(RetentionRule { filter, max_age: rule.age.0, grace: rule.grace.0 })
+    });
+    Ok(HubConfig {
+        policy: Policy {
+            breaker: BreakerPolicy { failures: delivery.breaker_failures, open_for: delivery.breaker_open.0 },
+            disable_after: delivery.disable_after.0,
+            open_exceptions: delivery.open_exceptions,
+            key_waiters: delivery.key_waiters,
+        },
+        environment: EnvironmentSecrets {
+            shared: plan.secrets.shared.clone(),
+            by_source: plan.secrets.by_source.clone(),
+        },
+        alerts: discord.into_iter().chain(http).collect(),
+        retention: rules.collect::<Result<_, Failure>>()?,
+        client: ClientOptions {
+            connect_timeout: delivery.connect_timeout.0,
+            max_idle_per_host: delivery.idle_connections,
+            pool_idle: delivery.idle_time.0,
+            ..ClientOptions::default()
+        },
+        otlp_endpoint: log.otlp_endpoint.clone(),
+    })
+}
+
+fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
+    let Config { server, ingress, data, .. } = &plan.config;
+    let networks = server.trusted_proxies.iter().map(|text| text.parse().map_err(Failure::Usage));
+    Ok(GatewayConfig {
+        dev: plan.dev,
+        test_clock: plan.test_clock,
+        public_url: server.public_url.clone(),
+        cors_origins: server.cors_origins.clone(),
+        trusted_proxies: networks.collect::<Result<_, Failure>>()?,
+        ingress_rate: ingress.rate_limit.0,
+        publish_rate: ingress.publish_rate.0,
+        api_rate: ingress.api_rate.0,
+        connections: server.connections,
+        sockets: server.sockets,
+        header_timeout: server.header_timeout.0,
+        body_timeout: server.body_timeout.0,
+        heartbeat: server.heartbeat.0,
+        scratch: data.dir.clone(),
+        ..GatewayConfig::default()
+    })
+}
+
+/// The first start leaves one token, so that there is a way in: in a file for this machine, and shown once.
+async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
+    if !hub.tokens().is_empty() {
+        return Ok(());
+    }
+    let admin: Scope = "admin".parse().map_err(Failure::Failed)?;
+    let new = NewToken { name: "admin".into(), scopes: vec![admin], expires_at: None };
+    let made = hub.tokens().create(new, &Principal::admin("cli")).await.map_err(|e| Failure::failed(e.message))?;
+    let Some(token) = made.secret else { return Err(Failure::failed("the first token has no secret")) };
+    let file = dir.join(nexus_client::discover::TOKEN_FILE);
+    let wrong = |e: std::io::Error| Failure::failed(format!("{} can't be written: {e}", file.display()));
+    let mut out =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(wrong)?;
+    writeln!(out, "{token}").and_then(|()| out.sync_all()).map_err(wrong)?;
+    note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
+    Ok(())
+}

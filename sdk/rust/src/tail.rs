@@ -1,0 +1,238 @@
+//! The log as it grows: a stream over a WebSocket that reconnects and goes on where it stopped.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, Stream, StreamExt, stream};
+use http::{HeaderValue, header};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{self, Message, client::IntoClientRequest},
+};
+use tower_service::Service;
+
+use crate::{Client, Error, Problem, client::innermost};
+
+/// Waits between attempts to reconnect; the last one repeats.
+const BACKOFF: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+/// A connection on which nothing was heard for so long is asked for a sign of life, and given up at twice that.
+const QUIET: Duration = Duration::from_secs(20);
+
+type Socket = WebSocketStream<TokioIo<<hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector> as Service<http::Uri>>::Response>>;
+
+/// One event as the socket brings it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TailedEvent {
+    /// Its name, in the form of the filter that was asked for.
+    pub topic: String,
+    /// Its data.
+    #[serde(default)]
+    pub payload: Value,
+    /// Seconds since the epoch.
+    #[serde(default)]
+    pub timestamp: f64,
+    /// Its id.
+    #[serde(default)]
+    pub id: String,
+    /// Its place in the log.
+    #[serde(default)]
+    pub seq: u64,
+    /// Whatever else was said.
+    #[serde(flatten)]
+    pub more: crate::client::More,
+}
+
+/// What a tail brings.
+#[derive(Clone, Debug)]
+pub enum Tailed {
+    /// An event.
+    Event(TailedEvent),
+    /// Events are missing here; the hub's own words.
+    Gap(Value),
+    /// The connection was lost and is being made again.
+    Lost(String),
+}
+
+enum State {
+    Begin,
+    Open(Box<Socket>),
+    Lost { attempt: usize },
+    Done,
+}
+
+struct Tail {
+    client: Client,
+    filter: String,
+    since: Option<String>,
+    state: State,
+    quiet: bool,
+}
+
+impl Client {
+    /// Events matching `filter` (`>` = all), from now on or after `since` (a seq, or `epoch:seq`). It ends only with an
+    /// error that another attempt can't mend: the first connection fails, or the hub refuses.
+    pub fn tail(&self, filter: &str, since: Option<&str>) -> impl Stream<Item = Result<Tailed, Error>> + Send + use<> {
+        let tail = Tail {
+            client: self.clone(),
+            filter: filter.to_owned(),
+            since: since.map(str::to_owned),
+            state: State::Begin,
+            quiet: false,
+        };
+        stream::unfold(tail, |mut tail| async move { tail.next().await.map(|item| (item, tail)) })
+    }
+}
+
+impl Tail {
+    async fn next(&mut self) -> Option<Result<Tailed, Error>> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Done) {
+                State::Done => return None,
+                State::Begin => match self.begin().await {
+                    Ok(socket) => self.state = State::Open(Box::new(socket)),
+                    Err(error) => return Some(Err(error)),
+                },
+                State::Lost { attempt } => {
+                    let wait = BACKOFF[attempt.min(BACKOFF.len() - 1)];
+                    tokio::time::sleep(wait).await;
+                    match self.open().await {
+                        Ok(socket) => self.state = State::Open(Box::new(socket)),
+                        Err(error) if error.is_retryable() => self.state = State::Lost { attempt: attempt + 1 },
+                        Err(error) => return Some(Err(error)),
+                    }
+                }
+                State::Open(mut socket) => match self.receive(&mut socket).await {
+                    Ok(None) => self.state = State::Open(socket),
+                    Ok(Some(item)) => {
+                        self.state = State::Open(socket);
+                        return Some(Ok(item));
+                    }
+                    Err(Broken::Connection(reason)) => {
+                        self.state = State::Lost { attempt: 0 };
+                        return Some(Ok(Tailed::Lost(reason)));
+                    }
+                    Err(Broken::Refused(error)) => return Some(Err(error)),
+                },
+            }
+        }
+    }
+
+    /// Notes where the log stands before the first connection: without that, what comes between the loss of a connection
+    /// and the next one would be missed as long as no event was seen. Not every token may ask; then it is not known.
+    async fn begin(&mut self) -> Result<Socket, Error> {
+        if self.since.is_none() {
+            let head = self.client.log_head().await.ok();
+            self.since = head.and_then(|h| h.get("seq")?.as_u64()).map(|seq| seq.to_string());
+        }
+        self.open().await
+    }
+
+    async fn open(&mut self) -> Result<Socket, Error> {
+        let unreachable = |reason: String| Error::Unreachable { url: self.client.url().to_owned(), reason };
+        let address = format!("{}/ws", self.client.url());
+        let uri: http::Uri = address.parse().map_err(|_| Error::Setting(format!("{address:?} is no URL")))?;
+        let mut connector = self.client.connector.clone();
+        let dial = async {
+            let stream = connector.call(uri).await.map_err(|e| unreachable(innermost(&*e)))?;
+            // The connector chose TLS by the scheme; the handshake only needs the path and the host.
+            let mut request = address
+                .replacen("http", "ws", 1)
+                .into_client_request()
+                .map_err(|e| Error::Setting(format!("{address:?}: {e}")))?;
+            if let Some(token) = self.client.token() {
+                let value = HeaderValue::from_str(&format!("Bearer {token}"))
+                    .map_err(|_| Error::Setting("the token has characters that no header takes".into()))?;
+                request.headers_mut().insert(header::AUTHORIZATION, value);
+            }
+            let (mut socket, _) = tokio_tungstenite::client_async(request, TokioIo::new(stream))
+                .await
+                .map_err(|e| refused(e, &unreachable))?;
+            let mut subscribe = serde_json::json!({ "type": "subscribe", "topic": self.filter });
+            if let (Some(map), Some(since)) = (subscribe.as_object_mut(), &self.since) {
+                map.insert("since".into(), since.parse::<u64>().map_or_else(|_| since.as_str().into(), Value::from));
+            }
+            socket.send(Message::text(subscribe.to_string())).await.map_err(|e| unreachable(e.to_string()))?;
+            Ok(socket)
+        };
+        tokio::time::timeout(Duration::from_secs(10), dial)
+            .await
+            .map_err(|_| unreachable("no handshake within 10 s".into()))?
+    }
+
+    /// The next frame of an open socket; `None` for one that says nothing to the caller.
+    async fn receive(&mut self, socket: &mut Socket) -> Result<Option<Tailed>, Broken> {
+        let message = match tokio::time::timeout(QUIET, socket.next()).await {
+            Err(_) if self.quiet => return Err(Broken::Connection("the hub fell silent".into())),
+            Err(_) => {
+                self.quiet = true;
+                let ping = Message::Ping(bytes::Bytes::new());
+                return socket.send(ping).await.map(|()| None).map_err(|e| Broken::Connection(e.to_string()));
+            }
+            Ok(None) => return Err(Broken::Connection("the hub closed the connection".into())),
+            Ok(Some(Err(e))) => return Err(Broken::Connection(e.to_string())),
+            Ok(Some(Ok(message))) => message,
+        };
+        self.quiet = false;
+        let text = match &message {
+            Message::Text(text) => text.as_str(),
+            Message::Close(frame) => {
+                let reason =
+                    frame.as_ref().map_or_else(String::new, |f| format!(": {} {}", u16::from(f.code), f.reason));
+                return Err(Broken::Connection(format!("the hub closed the connection{reason}")));
+            }
+            _ => return Ok(None),
+        };
+        let frame: Value = serde_json::from_str(text).map_err(|e| Broken::Refused(self.client.unreadable(&e)))?;
+        self.understand(frame)
+    }
+
+    fn understand(&mut self, mut frame: Value) -> Result<Option<Tailed>, Broken> {
+        match frame.get("type").and_then(Value::as_str).unwrap_or_default() {
+            "event" => {
+                if let Some(map) = frame.as_object_mut() {
+                    map.remove("type");
+                }
+                let event: TailedEvent =
+                    serde_json::from_value(frame).map_err(|e| Broken::Refused(self.client.unreadable(&e)))?;
+                self.since = Some(event.seq.to_string());
+                Ok(Some(Tailed::Event(event)))
+            }
+            "gap" => {
+                if let Some(to) = frame.get("to").and_then(Value::as_u64) {
+                    self.since = Some(to.to_string());
+                }
+                Ok(Some(Tailed::Gap(frame)))
+            }
+            "error" => {
+                let problem = Problem::read(400, frame.to_string().as_bytes(), None, None);
+                Err(Broken::Refused(Error::Refused(Box::new(problem))))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Why an open socket gives no next frame.
+enum Broken {
+    Connection(String),
+    Refused(Error),
+}
+
+fn refused(error: tungstenite::Error, unreachable: &dyn Fn(String) -> Error) -> Error {
+    match error {
+        tungstenite::Error::Http(answer) => {
+            let status = answer.status().as_u16();
+            let body = answer.body().as_deref().unwrap_or_default();
+            Error::Refused(Box::new(Problem::read(status, body, None, None)))
+        }
+        other => unreachable(other.to_string()),
+    }
+}
