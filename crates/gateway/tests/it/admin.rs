@@ -57,7 +57,9 @@ async fn what_a_dead_endpoint_leaves_is_seen_redriven_and_given_up() {
         json!({"name": "broken", "filter": "order.*", "url": "http://127.0.0.1:1/", "max_attempts": 1, "retry": "1s"});
     let made = rig.api("POST", "/api/v1/subscriptions", body).await;
     assert_eq!(made.status, 201, "{}", made.text);
-    assert!(made.body["data"]["signing_secret"].is_string());
+    assert!(made.body["data"]["secret"].is_string());
+    let shown = rig.api("GET", "/api/v1/subscriptions/broken", Value::Null).await;
+    assert_eq!((&shown.body["data"]["secret"], &shown.body["data"]["signed"]), (&Value::Null, &json!(true)));
     let sent = rig.api("POST", "/events/order.created", json!({"payload": {}})).await;
     let id = sent.body["message_id"].as_str().expect("an id").to_owned();
     let told = fate(&rig, &id, "dead").await;
