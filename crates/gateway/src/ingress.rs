@@ -59,7 +59,7 @@ pub(crate) async fn events(mut call: Call) -> Result<Answer, Problem> {
         count(&call, matching.first())?;
     }
     let form = Form::of(&call)?;
-    let lineage = Lineage::of(&call)?;
+    let lineage = Lineage::of(&call).await?;
     let (source, drafts) = choose(&call, &matching, |source| read(&call, source, form, &body))?;
     let batch = form == Form::Batch || drafts.len() != 1;
     store(&call, source, drafts, &lineage, batch).await

@@ -45,7 +45,7 @@ fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<&'de RawValu
 /// `POST /events/{topic}`.
 pub(crate) async fn topic(mut call: Call) -> Result<Answer, Problem> {
     let name = call.param("topic")?;
-    let lineage = Lineage::of(&call)?;
+    let lineage = Lineage::of(&call).await?;
     let body = call.bytes(BODY_BYTES).await?;
     if let Some(media) = media_type(&call.parts.headers)
         && !is_json(&media)
