@@ -8,7 +8,7 @@ use nexus_core::{
     problem::{Code, Problem},
     time::Timestamp,
 };
-use nexus_engine::{Hub, trace};
+use nexus_engine::{Hub, supervisor::TaskKind, trace};
 use serde_json::Map;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     ingress::schema::Schemas,
     metrics::GatewayMetrics,
     rates::{Caller, RateLimits},
-    routes::{Envelope, Found, Rate, Route, Router},
+    routes::{Audit, Envelope, Found, Rate, Route, Router},
 };
 
 /// What all requests share.
@@ -133,7 +133,21 @@ impl Gate {
         call.who =
             identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
         self.count(route, &call, call.who.as_ref())?;
-        (route.handler)(call).await
+        match route.audit {
+            Audit::Writes(_) => self.finish(call).await,
+            Audit::Reads | Audit::Event | Audit::Transient => (route.handler)(call).await,
+        }
+    }
+
+    /// Runs a handler to its end even if the caller hangs up: an administrative act commits first and then brings what
+    /// is in memory up to date, and must not stop between the two.
+    async fn finish(&self, call: Call) -> Result<crate::answer::Answer, Problem> {
+        let (to, answer) = tokio::sync::oneshot::channel();
+        self.hub.spawn().start(TaskKind::Connection, async move {
+            // The receiver is gone when the caller is.
+            drop(to.send((call.route.handler)(call).await));
+        });
+        answer.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal, "the request was not finished")))
     }
 
     /// Takes one token of the route's rate. Signed events are counted where their source is known.

@@ -224,7 +224,7 @@ fn subscriptions() -> Vec<(&'static str, Value)> {
     full.extend([
         ("name", text()),
         ("activity", json!({"type": "object"})),
-        ("signing_secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
+        ("secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
         ("created_at", time()),
         ("updated_at", time()),
     ]);

@@ -36,14 +36,14 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
     let new: NewSubscription = call.json().await?;
     let created = call.hub().subscriptions().create(new, call.principal()?).await?;
-    Ok(with(&created.value, "signing_secret", created.secret)?.created())
+    Ok(with(&created.value, "secret", created.secret)?.created())
 }
 
 /// `PATCH /api/v1/subscriptions/{name}`.
 pub(crate) async fn update(mut call: Call) -> Result<Answer, Problem> {
     let patch: SubscriptionPatch = call.json().await?;
     let updated = call.hub().subscriptions().update(&call.param("name")?, patch, call.principal()?).await?;
-    with(&updated.value, "signing_secret", updated.secret)
+    with(&updated.value, "secret", updated.secret)
 }
 
 /// `DELETE /api/v1/subscriptions/{name}`.
