@@ -76,7 +76,9 @@ async fn wrong_content_types_are_refused_where_json_is_expected() {
     assert_eq!(rig.send("POST", "/api/v1/sources", &plain, source).await.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE"));
     assert_eq!(rig.send("POST", "/api/v1/sources", &typed, source).await.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE"));
     assert_eq!(rig.send("POST", "/events/a.b", &plain, br#"{"payload":1}"#).await.status, 200);
-    assert_eq!(rig.send("POST", "/events/a.b", &typed, br#"{"payload":1}"#).await.status, 415);
+    assert_eq!(rig.send("POST", "/events/a.b", &typed, br#"{"payload":1}"#).await.status, 200);
+    let wrong = [("authorization", bearer.as_str()), ("content-type", "application/xml")];
+    assert_eq!(rig.send("POST", "/events/a.b", &wrong, br#"{"payload":1}"#).await.status, 415);
     rig.stop().await;
 }
 
