@@ -97,3 +97,32 @@ async fn metrics_count_events_sockets_requests_and_refusals() {
     drop(sockets);
     rig.stop().await;
 }
+
+/// Every metric with its type and meaning stands in `api/metrics.md`.
+#[tokio::test]
+async fn the_committed_list_of_metrics_is_what_the_hub_declares() {
+    let rig = Rig::new().await;
+    let text = rig.metrics_text().await;
+    let mut kinds = std::collections::BTreeMap::new();
+    let mut rows = std::collections::BTreeMap::new();
+    for line in text.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            kinds.insert(name.to_owned(), kind.to_owned());
+        } else if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+            rows.insert(name.to_owned(), help.trim_end_matches('.').to_owned());
+        }
+    }
+    let mut list = "# Metrics\n\nWhat `GET /metrics` (scope `metrics:read`) gives, in OpenMetrics text. Generated from the declarations.\n\n\
+        | metric | type | meaning |\n|---|---|---|\n"
+        .to_owned();
+    for (name, help) in &rows {
+        list += &format!("| `{name}` | {} | {help} |\n", kinds[name]);
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../api/metrics.md");
+    if std::env::var_os("UPDATE_API").is_some() {
+        std::fs::write(path, &list).expect("api/metrics.md can be written");
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == list, "api/metrics.md is stale: run UPDATE_API=1 cargo nextest run -p nexus-gateway");
+    rig.stop().await;
+}
