@@ -142,8 +142,12 @@ impl Metrics {
         self.events.inc_by(events.len() as u64);
     }
 
-    /// An attempt was answered.
-    pub fn attempted(&self, answer: &Answer) {
+    /// An attempt of a subscription was answered.
+    pub fn attempted(&self, subscription: Option<&str>, answer: &Answer) {
+        if let Some(name) = subscription {
+            let by = BySubscription { subscription: name.to_owned() };
+            self.reaction_seconds.get_or_create(&by).observe(answer.latency.as_secs_f64());
+        }
         let result = match answer.verdict {
             Verdict::Success => "success",
             Verdict::Retry => "retry",

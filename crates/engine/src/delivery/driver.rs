@@ -269,7 +269,8 @@ impl Running {
 
     fn outcome(&mut self, (sub, delivery, answer): Outcome) {
         let now = self.now();
-        self.driver.metrics.attempted(&answer);
+        let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
+        self.driver.metrics.attempted(name, &answer);
         self.driver.machine.outcome(sub, delivery, answer, now);
     }
 

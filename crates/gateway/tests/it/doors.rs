@@ -102,7 +102,21 @@ async fn metrics_count_events_sockets_requests_and_refusals() {
 #[tokio::test]
 async fn the_committed_list_of_metrics_is_what_the_hub_declares() {
     let rig = Rig::new().await;
-    let text = rig.metrics_text().await;
+    // Families with labels show from their first value on.
+    let sink = json!({"name": "sink", "filter": "a.b", "url": "http://127.0.0.1:9/", "retry": "1h"});
+    rig.api("POST", "/api/v1/subscriptions", sink).await;
+    let mut socket = rig.socket("/ws").await;
+    socket.ask(&json!({"type": "subscribe", "topic": "a.b"})).await;
+    rig.publish("a.b", "{}").await;
+    socket.hear().await;
+    rig.send("GET", "/api/v1/events", &[], b"").await;
+    let text = loop {
+        rig.hub.observe().await;
+        let text = rig.metrics_text().await;
+        if text.contains("nexus_delivery_attempts_total{") {
+            break text;
+        }
+    };
     let mut kinds = std::collections::BTreeMap::new();
     let mut rows = std::collections::BTreeMap::new();
     for line in text.lines() {
