@@ -139,6 +139,11 @@ pub(crate) fn is_json(media: &str) -> bool {
     media == "application/json" || media == "text/json" || media.ends_with("+json")
 }
 
+/// What clients send when nobody told them a type: `fetch` a text, `curl -d` a form. The body is read as JSON all the same.
+pub(crate) fn is_undeclared(media: &str) -> bool {
+    matches!(media, "text/plain" | "application/x-www-form-urlencoded" | "application/octet-stream")
+}
+
 /// 413 that names the limit.
 pub(crate) fn too_large(limit: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("the body is larger than {limit} bytes"))

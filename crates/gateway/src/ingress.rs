@@ -104,7 +104,7 @@ impl Form {
             Some("application/cloudevents-batch+json") => Ok(Self::Batch),
             _ if call.parts.headers.contains_key("ce-specversion") => Ok(Self::Binary),
             None => Ok(Self::Neo),
-            Some(media) if crate::call::is_json(media) => Ok(Self::Neo),
+            Some(media) if crate::call::is_json(media) || crate::call::is_undeclared(media) => Ok(Self::Neo),
             Some(media) => Err(crate::call::unsupported(
                 Some(media),
                 "application/json, application/cloudevents+json, application/cloudevents-batch+json, or the ce-* headers",

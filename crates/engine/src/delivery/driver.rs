@@ -211,7 +211,7 @@ impl Running {
             Ok(entries) if !entries.is_empty() => {
                 let events: Vec<_> = entries.iter().map(|e| Arc::clone(&e.event)).collect();
                 let now = self.now();
-                self.driver.metrics.dispatched(&events, now.wall);
+                self.driver.metrics.dispatched(&events);
                 self.driver.machine.events(&events, now);
                 true
             }

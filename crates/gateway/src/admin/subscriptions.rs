@@ -26,7 +26,7 @@ struct Sample {
 fn told(subscription: &Subscription, secret: Option<String>) -> Result<Value, Problem> {
     let mut value = shown(subscription)?;
     if let Value::Object(fields) = &mut value {
-        let signed = fields.remove("secret").is_some();
+        let signed = fields.remove("secret_ref").is_some();
         fields.insert("signed".to_owned(), signed.into());
         if let Some(secret) = secret {
             fields.insert("secret".to_owned(), secret.into());

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     answer::{Answer, render},
-    call::{Call, is_json, media_type, typed, unsupported},
+    call::{Call, is_json, is_undeclared, media_type, typed, unsupported},
     error::malformed,
 };
 
@@ -49,6 +49,7 @@ pub(crate) async fn topic(mut call: Call) -> Result<Answer, Problem> {
     let body = call.bytes(BODY_BYTES).await?;
     if let Some(media) = media_type(&call.parts.headers)
         && !is_json(&media)
+        && !is_undeclared(&media)
     {
         return Err(unsupported(Some(&media), "application/json"));
     }

@@ -106,7 +106,7 @@ async fn the_list_of_metrics_is_the_one_committed() {
     assert_eq!(rig.api("POST", "/api/v1/subscriptions", broken).await.status, 201);
     let id = rig.publish("a.b", "{}").await.id;
     crate::admin::fate(&rig, &id.to_string(), "dead").await;
-    let text = rig.api("GET", "/metrics", Value::Null).await.text;
+    let text = rig.metrics_text().await;
     let kind = |name: &str| {
         let line = text.lines().find_map(|l| l.strip_prefix(&format!("# TYPE {name} ")));
         line.unwrap_or_else(|| panic!("{name} has no type")).to_owned()

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use clap::Args;
 use nexus_client::Client;
+use nexus_core::time::Clock;
+use nexus_engine::clock::SystemClock;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -43,7 +45,25 @@ pub(crate) struct Arguments {
     listen: Vec<String>,
 }
 
-/// What the stand-ins tell the play.
+/// How the stand-ins tell the play what happens, and when.
+#[derive(Clone)]
+pub(crate) struct Teller {
+    clock: SystemClock,
+    to: mpsc::Sender<(Duration, Happening)>,
+}
+
+impl Teller {
+    /// Tells it, with the present moment.
+    pub(crate) async fn tell(&self, happening: Happening) {
+        // Should the play be over, nobody listens and nothing is owed.
+        let _ = self.to.send((self.clock.mono(), happening)).await;
+    }
+}
+
+/// What the stand-ins tell.
+pub(crate) type Told = mpsc::Receiver<(Duration, Happening)>;
+
+/// What can happen at a stand-in.
 #[derive(Debug)]
 pub(crate) enum Happening {
     /// The factory was asked to mint.
@@ -79,12 +99,13 @@ fn addresses(args: &Arguments) -> Vec<String> {
 /// Sets the stage, plays, and unless it is once keeps the stage.
 async fn play(global: &Global, args: &Arguments, hub: &mut ChildHub) -> Result<(), Failure> {
     let client = Client::new(hub.url(), Some(hub.token()))?;
-    let (tell, mut happenings) = mpsc::channel(64);
-    let cast = Cast::start(&client, &tell).await?;
+    let (to, mut told) = mpsc::channel(64);
+    let clock = SystemClock::new();
+    let cast = Cast::start(&client, &Teller { clock: clock.clone(), to }).await?;
     setup::register(&client, &cast).await?;
-    let story = Story::new(client, global.screen());
+    let (story, mut frames) = Story::begin(client, global.screen(), clock).await?;
     tokio::select! {
-        played = story.play(&mut happenings) => played?,
+        played = story.play(&mut frames, &mut told) => played?,
         ended = hub.ended() => return Err(ended),
     }
     if args.once {
@@ -92,7 +113,7 @@ async fn play(global: &Global, args: &Arguments, hub: &mut ChildHub) -> Result<(
     }
     story.invite(hub, &cast)?;
     tokio::select! {
-        watched = story.watch(&mut happenings) => watched,
+        watched = story.watch(&mut told) => watched,
         ended = hub.ended() => Err(ended),
     }
 }
