@@ -130,8 +130,7 @@ impl Gate {
 
     async fn run(&self, mut call: Call, peer: SocketAddr) -> Result<crate::answer::Answer, Problem> {
         let route = call.route;
-        call.who =
-            identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
+        call.who = identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
         self.count(route, &call, call.who.as_ref())?;
         match route.audit {
             Audit::Writes(_) => self.finish(call).await,
@@ -178,7 +177,9 @@ impl Gate {
         self.metrics.refused(problem.code);
         match problem.code {
             Code::Internal => tracing::error!(request_id = id.as_str(), path, error = %problem, "a request failed"),
-            Code::Forbidden => tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
+            Code::Forbidden => {
+                tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused")
+            }
             _ => tracing::debug!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
         }
         let context = error::Context { envelope, path, request_id: id.as_str(), now };

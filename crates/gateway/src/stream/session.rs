@@ -40,7 +40,7 @@ use crate::{
 /// Frames beyond the rate in a row after which the socket is closed.
 const PATIENCE: u32 = 20;
 /// How long a closing socket waits for its client to have read why.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// One filter in one dialect.
 #[derive(Clone, Debug)]

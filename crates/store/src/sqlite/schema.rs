@@ -59,7 +59,7 @@ CREATE TABLE exceptions(
   state INTEGER NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, key TEXT, waiting TEXT,
   updated_at INTEGER NOT NULL, log TEXT NOT NULL);
 CREATE UNIQUE INDEX exceptions_key ON exceptions(sub, seq, generation);
-CREATE INDEX exceptions_due ON exceptions(next_at, sub, seq) WHERE state = 0;
+CREATE INDEX exceptions_due ON exceptions(next_at, sub, seq, generation) WHERE state = 0;
 CREATE INDEX exceptions_seq ON exceptions(seq, sub, generation);
 CREATE INDEX exceptions_state ON exceptions(state, sub, seq, generation);
 CREATE INDEX exceptions_old ON exceptions(updated_at) WHERE state = 2;

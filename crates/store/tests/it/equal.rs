@@ -134,7 +134,7 @@ async fn compare(commits: Vec<Commit>, pages: Vec<IndexQuery>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: std::env::var("NEXUS_EQUAL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn both_backends_give_the_same_answers(
         commits in prop::collection::vec(commit(), 0..25),
