@@ -1,10 +1,12 @@
 //! Black-box checks of the doors, each as the mission's checklist words it.
 
+use std::time::Duration;
+
+use futures_util::StreamExt;
 use nexus_client::{Client, source::NewSource, subscription::NewSubscription};
 use nexus_core::time::Clock;
 use nexus_engine::clock::SystemClock;
 use serde_json::Value;
-use std::time::Duration;
 
 use crate::{
     http,
@@ -197,29 +199,50 @@ async fn the_permissions_file_holds_and_an_edit_takes_effect() {
     hub.stop().await;
 }
 
-/// N-029, N-030, N-031
+/// N-029, N-030, N-031, N-032
 #[tokio::test]
-async fn the_seeds_metrics_are_there() {
+async fn the_seeds_four_metrics_are_counted() {
     let dir = tempfile::tempdir().expect("a folder");
     let hub = Hub::start(dir.path(), &[]).await;
-    let sink = Sink::start().await;
+    let sink = Sink::with(&[200, 500], None).await;
     let subscription = NewSubscription {
         name: "reactor".into(),
         filters: vec!["a.*".into()],
         url: Some(sink.url.clone()),
+        retry: Some("1h".into()),
         ..NewSubscription::default()
     };
     hub.client().subscribe(&subscription).await.expect("a subscription");
     hub.client().publish("a.b", &Value::Null, None).await.expect("published");
-    sink.until("the delivery", |got| !got.is_empty()).await;
+    sink.until("the delivery", |got| got.len() == 1).await;
+    hub.client().publish("a.b", &Value::Null, None).await.expect("published");
+    sink.until("the delivery that fails", |got| got.len() == 2).await;
+    let mut sockets = Vec::new();
+    for _ in 0..5 {
+        let mut socket = Box::pin(hub.client().tail("a.*", Some("0")));
+        socket.next().await.expect("an event").expect("the socket is open");
+        sockets.push(socket);
+    }
     assert_eq!(http::get(hub.address(), "/metrics", &[]).await.status, 401);
     let proof = format!("Bearer {}", hub.token());
+    let read = async || http::get(hub.address(), "/metrics", &[("Authorization", &proof)]).await.body;
     until("the metrics", async || {
-        let answer = http::get(hub.address(), "/metrics", &[("Authorization", &proof)]).await;
-        ["events_per_minute", "reactor", "retry_queue", "websocket_connections"]
-            .iter()
-            .all(|name| answer.body.contains(name))
+        let body = read().await;
+        sum(&body, "nexus_websocket_connections") == Some(5.0)
+            && sum(&body, "nexus_retry_queue_size") == Some(1.0)
+            && sum(&body, "nexus_events_per_minute").is_some()
+            && sum(&body, "nexus_reaction_duration_seconds_count") >= Some(1.0)
     })
     .await;
+    drop(sockets);
+    until("the end of the sockets", async || sum(&read().await, "nexus_websocket_connections").unwrap_or(0.0) == 0.0)
+        .await;
     hub.stop().await;
+}
+
+/// The sum of a metric over its labels; nothing when it is not there.
+fn sum(body: &str, name: &str) -> Option<f64> {
+    let of_it = body.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    let values: Vec<f64> = of_it.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    (!values.is_empty()).then(|| values.iter().sum())
 }

@@ -101,7 +101,7 @@ async fn a_log_goes_through_a_file_into_another_hub_once() {
     let file = dir.path().join("log.jsonl");
     let path = file.to_str().expect("text");
     let first = hub.json(&["export", path]).await;
-    hub.client().publish("file.test", &Value::Null, None).await.expect("published");
+    hub.client().publish("file.test", &serde_json::json!({}), None).await.expect("published");
     let second = hub.json(&["export", path]).await;
     assert!(second["last_seq"].as_u64() > first["last_seq"].as_u64(), "{first} {second}");
     let lines = std::fs::read_to_string(&file).expect("read").lines().count() as u64;

@@ -114,8 +114,12 @@ impl Hub {
         let mut readers = JoinSet::new();
         readers.spawn(stdout.clone().read(child.stdout.take().expect("piped")));
         readers.spawn(stderr.clone().read(child.stderr.take().expect("piped")));
+        stderr
+            .with("ready")
+            .await
+            .unwrap_or_else(|| panic!("the hub is not ready: {:?} {:?}", stdout.all(), stderr.all()));
         let line = stderr.with("listening on http://").await;
-        let line = line.unwrap_or_else(|| panic!("the hub is not ready: {:?} {:?}", stdout.all(), stderr.all()));
+        let line = line.expect("it said so before it was ready");
         let url = line.trim_start_matches("listening on ").to_owned();
         Self { child, data: data.to_owned(), url, stdout, stderr, _readers: readers }
     }

@@ -1,6 +1,12 @@
 //! The real binary, from outside: started, loaded, killed, asked. And the house itself, kept tidy.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test that can not go on says where")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test that can not go on says where; its modules are nobody else's"
+)]
 
 mod cli;
 mod crash;
