@@ -468,7 +468,6 @@ impl Hub {
     pub async fn observe(&self) {
         let store = &self.0.desk.store;
         let metrics = &self.0.metrics;
-        metrics.roll(self.0.desk.now());
         metrics.observe_store(&store.stats(), store.head().seq);
         if let Ok(counts) = store.exception_counts().await {
             let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();

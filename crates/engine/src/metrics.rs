@@ -2,13 +2,12 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, AtomicU64},
+    atomic::AtomicU64,
 };
 
 use nexus_core::{
     event::StoredEvent,
     retry::Verdict,
-    time::Timestamp,
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
@@ -46,10 +45,6 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     /// Events dispatched.
     pub events: Counter,
-    /// Events of the last full minute.
-    pub events_per_minute: Gauge,
-    minute: AtomicI64,
-    this_minute: AtomicU64,
     /// Attempts by result.
     pub attempts: Family<ByResult, Counter>,
     /// Time of attempts, per subscription.
@@ -89,9 +84,6 @@ impl Metrics {
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("nexus")),
             events: Counter::default(),
-            events_per_minute: Gauge::default(),
-            minute: AtomicI64::new(0),
-            this_minute: AtomicU64::new(0),
             attempts: Family::default(),
             reaction_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             dead_letters: Counter::default(),
@@ -104,7 +96,6 @@ impl Metrics {
         metrics.register(|r| {
             let m = &metrics;
             r.register("events_processed", "Events dispatched from the log", m.events.clone());
-            r.register("events_per_minute", "Events dispatched in the last full minute", m.events_per_minute.clone());
             r.register("delivery_attempts", "Delivery attempts by result", m.attempts.clone());
             r.register(
                 "reaction_duration_seconds",
@@ -147,28 +138,16 @@ impl Metrics {
     }
 
     /// Events went to the dispatcher.
-    pub fn dispatched(&self, events: &[Arc<StoredEvent>], now: Timestamp) {
-        use std::sync::atomic::Ordering::Relaxed;
-        let count = events.len() as u64;
-        self.events.inc_by(count);
-        self.roll(now);
-        self.this_minute.fetch_add(count, Relaxed);
+    pub fn dispatched(&self, events: &[Arc<StoredEvent>]) {
+        self.events.inc_by(events.len() as u64);
     }
 
-    /// Begins a new minute where one has begun.
-    pub fn roll(&self, now: Timestamp) {
-        use std::sync::atomic::Ordering::Relaxed;
-        let minute = now.secs() / 60;
-        let before = self.minute.swap(minute, Relaxed);
-        if before != minute {
-            let counted = self.this_minute.swap(0, Relaxed);
-            let last = if minute == before + 1 { counted } else { 0 };
-            self.events_per_minute.set(i64::try_from(last).unwrap_or(i64::MAX));
+    /// An attempt of a subscription was answered.
+    pub fn attempted(&self, subscription: Option<&str>, answer: &Answer) {
+        if let Some(name) = subscription {
+            let by = BySubscription { subscription: name.to_owned() };
+            self.reaction_seconds.get_or_create(&by).observe(answer.latency.as_secs_f64());
         }
-    }
-
-    /// An attempt was answered.
-    pub fn attempted(&self, answer: &Answer) {
         let result = match answer.verdict {
             Verdict::Success => "success",
             Verdict::Retry => "retry",

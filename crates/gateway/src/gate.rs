@@ -69,7 +69,7 @@ impl Gate {
                 span = self.begin(route, &mut parts);
                 let client = address::client(peer.ip(), &parts.headers, &self.config.trusted_proxies);
                 let now = self.hub.clock().now();
-                let path = parts.uri.path().to_owned();
+                let uri = parts.uri.clone();
                 let call = Call {
                     gate: Arc::clone(&self),
                     route,
@@ -83,7 +83,7 @@ impl Gate {
                 };
                 match self.run(call, peer).await {
                     Ok(answer) => answer.respond(route.envelope, &id, now),
-                    Err(problem) => self.refuse(&problem, route.envelope, &path, &id, now),
+                    Err(problem) => self.refuse(&problem, route.envelope, uri.path(), &id, now),
                 }
             }
             Found::Methods(allow) if parts.method == Method::OPTIONS => {
@@ -178,7 +178,7 @@ impl Gate {
         match problem.code {
             Code::Internal => tracing::error!(request_id = id.as_str(), path, error = %problem, "a request failed"),
             Code::Forbidden => {
-                tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused")
+                tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused");
             }
             _ => tracing::debug!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
         }

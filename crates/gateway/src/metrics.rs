@@ -96,7 +96,7 @@ impl GatewayMetrics {
                 }
             })
             .collect();
-        Self {
+        let made = Self {
             requests,
             seconds,
             refused: Family::default(),
@@ -108,7 +108,15 @@ impl GatewayMetrics {
             meters,
             open_streams: Arc::default(),
             heads: Mutex::default(),
+        };
+        // A series that begins at zero can be watched from the start.
+        for kind in ["websocket", "sse"] {
+            let _ = (made.streams.get_or_create_owned(&Stream { kind }), made.frames(kind));
         }
+        for code in crate::error::CODES {
+            let _ = made.refused.get_or_create_owned(&Refused { reason: code.as_str() });
+        }
+        made
     }
 
     /// Puts the families into a registry.

@@ -211,7 +211,7 @@ impl Running {
             Ok(entries) if !entries.is_empty() => {
                 let events: Vec<_> = entries.iter().map(|e| Arc::clone(&e.event)).collect();
                 let now = self.now();
-                self.driver.metrics.dispatched(&events, now.wall);
+                self.driver.metrics.dispatched(&events);
                 self.driver.machine.events(&events, now);
                 true
             }
@@ -269,7 +269,8 @@ impl Running {
 
     fn outcome(&mut self, (sub, delivery, answer): Outcome) {
         let now = self.now();
-        self.driver.metrics.attempted(&answer);
+        let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
+        self.driver.metrics.attempted(name, &answer);
         self.driver.machine.outcome(sub, delivery, answer, now);
     }
 

@@ -1,6 +1,6 @@
 //! The doors of WebSockets: the handshake, then a task of its own for the session.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use nexus_core::{
@@ -61,6 +61,9 @@ pub(crate) fn filters(query: &crate::query::Query) -> Result<Vec<TopicFilter>, P
 }
 
 fn upgrade(mut call: Call, subs: Vec<Sub>, since: Start) -> Result<Answer, Problem> {
+    if call.parts.method != Method::GET {
+        return Err(malformed("a WebSocket begins with GET"));
+    }
     let accept = handshake(&call.parts.headers)?;
     let Some(pending) = call.parts.extensions.remove::<OnUpgrade>() else {
         return Err(malformed("this connection can't become a WebSocket"));

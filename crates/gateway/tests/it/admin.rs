@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::rig::{Rig, within};
 
 /// The fate of an event, once its verdict is this.
-async fn fate(rig: &Rig, id: &str, verdict: &str) -> Value {
+pub(crate) async fn fate(rig: &Rig, id: &str, verdict: &str) -> Value {
     within(async {
         loop {
             let reply = rig.api("GET", &format!("/api/v1/events/{id}/fate"), Value::Null).await;

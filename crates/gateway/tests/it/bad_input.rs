@@ -63,9 +63,12 @@ async fn wrong_content_types_are_refused_where_json_is_expected() {
     rig.source("pay", "s", &[]).await;
     let body = r#"{"event":"a.b","payload":{}}"#;
     let signature = sign("s", body.as_bytes());
-    for (kind, status) in
-        [("application/xml", 415), ("image/png", 415), ("text/plain;charset=UTF-8", 200), ("application/json; charset=utf-8", 200)]
-    {
+    for (kind, status) in [
+        ("application/xml", 415),
+        ("image/png", 415),
+        ("text/plain;charset=UTF-8", 200),
+        ("application/json; charset=utf-8", 200),
+    ] {
         let headers = [("x-nexus-signature", signature.as_str()), ("content-type", kind)];
         assert_eq!(rig.send("POST", "/events", &headers, body.as_bytes()).await.status.as_u16(), status, "{kind}");
     }

@@ -97,3 +97,34 @@ async fn metrics_count_events_sockets_requests_and_refusals() {
     drop(sockets);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn the_list_of_metrics_is_the_one_committed() {
+    let rig = Rig::new().await;
+    // What is counted by subscription is there only once there is one that delivered.
+    let broken = json!({"name": "s", "filter": "a.b", "url": "http://127.0.0.1:1/", "max_attempts": 1});
+    assert_eq!(rig.api("POST", "/api/v1/subscriptions", broken).await.status, 201);
+    let id = rig.publish("a.b", "{}").await.id;
+    crate::admin::fate(&rig, &id.to_string(), "dead").await;
+    let text = rig.metrics_text().await;
+    let kind = |name: &str| {
+        let line = text.lines().find_map(|l| l.strip_prefix(&format!("# TYPE {name} ")));
+        line.unwrap_or_else(|| panic!("{name} has no type")).to_owned()
+    };
+    let mut rows: Vec<String> = text
+        .lines()
+        .filter_map(|l| l.strip_prefix("# HELP ")?.split_once(' '))
+        .map(|(name, help)| format!("| `{name}` | {} | {} |\n", kind(name), help.trim_end_matches('.')))
+        .collect();
+    rows.sort();
+    let head = "# Metrics\n\n`GET /metrics` (scope `metrics:read`) answers in the OpenMetrics text format; counters end in \
+                `_total` there.\nThis list is generated; a test keeps it.\n\n| name | type | what |\n| --- | --- | --- |\n";
+    let generated = format!("{head}{}", rows.concat());
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../api/metrics.md");
+    if std::env::var_os("UPDATE_API").is_some() {
+        std::fs::write(path, &generated).expect("api/metrics.md can be written");
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == generated, "api/metrics.md is stale: run UPDATE_API=1 cargo nextest run -p nexus-gateway");
+    rig.stop().await;
+}

@@ -205,10 +205,15 @@ impl Rig {
     }
 
     /// All metrics by name and labels.
-    pub(crate) async fn metrics(&self) -> BTreeMap<String, f64> {
+    pub(crate) async fn metrics_text(&self) -> String {
         let reply = self.api("GET", "/metrics", Value::Null).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
-        let lines = reply.text.lines().filter(|l| !l.starts_with('#'));
+        reply.text
+    }
+
+    pub(crate) async fn metrics(&self) -> BTreeMap<String, f64> {
+        let text = self.metrics_text().await;
+        let lines = text.lines().filter(|l| !l.starts_with('#'));
         lines.filter_map(|l| l.rsplit_once(' ')).map(|(k, v)| (k.to_owned(), v.parse().unwrap_or(0.0))).collect()
     }
 }

@@ -60,6 +60,7 @@ async fn only_what_was_asked_for_is_delivered() {
     rig.stop().await;
 }
 
+/// S-130
 #[tokio::test]
 async fn a_core_socket_subscribes_publishes_pings_and_unsubscribes() {
     let rig = Rig::new().await;
@@ -156,7 +157,10 @@ async fn one_socket_speaks_all_dialects_and_resumes() {
     let again = socket.hear().await;
     assert_eq!((&again["event"], &again["payload"]), (&json!("A_TWO"), &json!({"n": 2})));
     rig.publish("a.two", "{\"n\":3}").await;
-    let live = [socket.hear().await, socket.hear().await];
+    socket.say(&json!({"type": "subscribe", "topic": "b.*", "since": "99:1"})).await;
+    let answers = [socket.hear().await, socket.hear().await, socket.hear().await, socket.hear().await];
+    assert!(answers.iter().any(|f| f["type"] == "gap"), "{answers:?}");
+    let live: Vec<Value> = answers.into_iter().filter(|f| f["payload"]["n"] == 3).collect();
     assert!(live.iter().any(|f| f["event"] == "A_TWO") && live.iter().any(|f| f["topic"] == "a.two"), "{live:?}");
     rig.stop().await;
 }
