@@ -11,7 +11,7 @@ mod neobot;
 mod setup;
 mod story;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use clap::Args;
 use nexus_client::Client;
@@ -60,8 +60,37 @@ impl Teller {
     }
 }
 
-/// What the stand-ins tell.
-pub(crate) type Told = mpsc::Receiver<(Duration, Happening)>;
+/// What the stand-ins tell. The hub delivers as soon as an event is stored, so an effect may be told before the answer that
+/// the cause waits for: what comes early is kept until it is asked for.
+pub(crate) struct Told {
+    from: mpsc::Receiver<(Duration, Happening)>,
+    early: VecDeque<(Duration, Happening)>,
+}
+
+impl Told {
+    /// The next of everything; nothing once the stand-ins have ended.
+    pub(crate) async fn next(&mut self) -> Option<(Duration, Happening)> {
+        match self.early.pop_front() {
+            Some(told) => Some(told),
+            None => self.from.recv().await,
+        }
+    }
+
+    /// The first that is `wanted`, or a refusal.
+    pub(crate) async fn wait(&mut self, wanted: fn(&Happening) -> bool) -> Option<(Duration, Happening)> {
+        let fits = |happening: &Happening| wanted(happening) || matches!(happening, Happening::Refused { .. });
+        if let Some(at) = self.early.iter().position(|(_, happening)| fits(happening)) {
+            return self.early.remove(at);
+        }
+        loop {
+            let told = self.from.recv().await?;
+            if fits(&told.1) {
+                return Some(told);
+            }
+            self.early.push_back(told);
+        }
+    }
+}
 
 /// What can happen at a stand-in.
 #[derive(Debug)]
@@ -99,7 +128,8 @@ fn addresses(args: &Arguments) -> Vec<String> {
 /// Sets the stage, plays, and unless it is once keeps the stage.
 async fn play(global: &Global, args: &Arguments, hub: &mut ChildHub) -> Result<(), Failure> {
     let client = Client::new(hub.url(), Some(hub.token()))?;
-    let (to, mut told) = mpsc::channel(64);
+    let (to, from) = mpsc::channel(64);
+    let mut told = Told { from, early: VecDeque::new() };
     let clock = SystemClock::new();
     let cast = Cast::start(&client, &Teller { clock: clock.clone(), to }).await?;
     setup::register(&client, &cast).await?;

@@ -81,19 +81,25 @@ impl Story {
     }
 
     async fn minting(&self, told: &mut Told) -> Result<(), Failure> {
-        let (at, Happening::MintAsked(call)) = self.next(5, "the mint call", told).await? else {
+        let (at, Happening::MintAsked(call)) =
+            self.next(5, "the mint call", told, |h| matches!(h, Happening::MintAsked(_))).await?
+        else {
             return Err(missing(5, "the mint call did not come"));
         };
         let tie = call.correlation().map_or_else(String::new, |c| format!(", correlation {c}"));
         self.say(at, Some(5), &format!("Reactor {} calls POST /api/mint: {}{tie}", setup::MINT, call.body))?;
-        let (minted, Happening::Minted { tx_hash }) = self.next(6, "the mint", told).await? else {
+        let (minted, Happening::Minted { tx_hash }) =
+            self.next(6, "the mint", told, |h| matches!(h, Happening::Minted { .. })).await?
+        else {
             return Err(missing(6, "the factory did not mint"));
         };
         self.say(minted, Some(6), &format!("Smart Factory mints: {tx_hash}"))
     }
 
     async fn callback(&self, told: &mut Told) -> Result<Accepted, Failure> {
-        let (at, Happening::CalledBack(accepted)) = self.next(7, "the factory's callback", told).await? else {
+        let (at, Happening::CalledBack(accepted)) =
+            self.next(7, "the factory's callback", told, |h| matches!(h, Happening::CalledBack(_))).await?
+        else {
             return Err(missing(7, "the factory's callback did not come"));
         };
         self.say(at, Some(7), &format!("Smart Factory calls POST /webhook/factory: {}", accepted.status))?;
@@ -101,7 +107,9 @@ impl Story {
     }
 
     async fn notified(&self, told: &mut Told) -> Result<(), Failure> {
-        let (at, Happening::Notified(notice)) = self.next(9, "the notification", told).await? else {
+        let (at, Happening::Notified(notice)) =
+            self.next(9, "the notification", told, |h| matches!(h, Happening::Notified(_))).await?
+        else {
             return Err(missing(9, "the notification did not come"));
         };
         if notice.channel != "whatsapp" {
@@ -111,8 +119,14 @@ impl Story {
     }
 
     /// The next thing a stand-in tells, within the time a step has.
-    async fn next(&self, step: u8, what: &str, told: &mut Told) -> Result<(Duration, Happening), Failure> {
-        match tokio::time::timeout(PATIENCE, told.recv()).await {
+    async fn next(
+        &self,
+        step: u8,
+        what: &str,
+        told: &mut Told,
+        wanted: fn(&Happening) -> bool,
+    ) -> Result<(Duration, Happening), Failure> {
+        match tokio::time::timeout(PATIENCE, told.wait(wanted)).await {
             Ok(Some((_, Happening::Refused { who, reason }))) => {
                 Err(missing(step, &format!("{who} refused: {reason}")))
             }
@@ -190,7 +204,7 @@ impl Story {
 
     /// Tells what the stand-ins get while people try things.
     pub(crate) async fn watch(&self, told: &mut Told) -> Result<(), Failure> {
-        while let Some((at, happening)) = told.recv().await {
+        while let Some((at, happening)) = told.next().await {
             let text = match happening {
                 Happening::MintAsked(call) => format!("Smart Factory is asked to mint {}", call.body),
                 Happening::Minted { tx_hash } => format!("Smart Factory mints: {tx_hash}"),
