@@ -79,7 +79,6 @@ struct StoreGauges {
 
 impl Metrics {
     /// Declares everything.
-    #[expect(clippy::too_many_lines, reason = "one flat list of declarations, nothing else")]
     pub fn new() -> Arc<Self> {
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("nexus")),
