@@ -61,6 +61,25 @@ impl SystemClock {
         self.sleepers().keys().next().map(|(at, _)| *at)
     }
 
+    /// Sleeps like [`Clock::sleep`], but an advance does not stop here: for housekeeping, where one round is as good as many.
+    pub async fn doze(&self, by: Duration) {
+        self.wait_until(self.mono() + by).await;
+    }
+
+    async fn wait_until(&self, until: Duration) {
+        let mut moved = self.0.moved.subscribe();
+        loop {
+            let left = until.saturating_sub(self.mono());
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = moved.changed() => {}
+            }
+        }
+    }
+
     fn sleepers(&self) -> MutexGuard<'_, BTreeMap<(Duration, u64), ()>> {
         self.0.deadlines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,19 +103,7 @@ impl Clock for SystemClock {
     fn sleep(&self, by: Duration) -> Pending<()> {
         let until = self.mono() + by;
         let sleeper = Sleeper::new(self.clone(), until);
-        Box::pin(async move {
-            let mut moved = sleeper.clock.0.moved.subscribe();
-            loop {
-                let left = until.saturating_sub(sleeper.clock.mono());
-                if left.is_zero() {
-                    return;
-                }
-                tokio::select! {
-                    () = tokio::time::sleep(left) => {}
-                    _ = moved.changed() => {}
-                }
-            }
-        })
+        Box::pin(async move { sleeper.clock.wait_until(until).await })
     }
 }
 

@@ -86,6 +86,8 @@ pub struct Deliveries {
     desk: Desk,
     dispatch: Dispatch,
     subscriptions: Arc<Subscriptions>,
+    /// One act at a time: what it decides on must be what it finds.
+    acting: tokio::sync::Mutex<()>,
 }
 
 type RowKey = (SubNo, Seq, u32);
@@ -98,7 +100,7 @@ fn parse_id(id: &str) -> Option<RowKey> {
 impl Deliveries {
     /// Over the store and the dispatcher.
     pub fn new(desk: Desk, dispatch: Dispatch, subscriptions: Arc<Subscriptions>) -> Self {
-        Self { desk, dispatch, subscriptions }
+        Self { desk, dispatch, subscriptions, acting: tokio::sync::Mutex::new(()) }
     }
 
     async fn rows(&self, query: ExceptionQuery) -> Result<Vec<Exception>, Problem> {
@@ -208,6 +210,7 @@ impl Deliveries {
         action: &str,
         change: impl Fn(&Exception) -> Change,
     ) -> Result<u64, Problem> {
+        let _one = self.acting.lock().await;
         self.dispatch.flush().await?;
         let mut done = 0;
         let mut after = None;

@@ -121,6 +121,15 @@ impl Fates {
     pub async fn tell(&self, id: EventId) -> Result<Fate, Problem> {
         let event = self.desk.store.event(id).await.map_err(unreadable)?;
         let event = event.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no event {id}")))?;
+        let mut deliveries = self.gather(&event).await?;
+        if deliveries.iter().any(|d| d.state == "delivered" && d.attempt.is_none()) {
+            // Settled without a receipt: most likely it was settled after the receipts were read.
+            deliveries = self.gather(&event).await?;
+        }
+        Ok(assemble(&event, deliveries))
+    }
+
+    async fn gather(&self, event: &Arc<StoredEvent>) -> Result<Vec<DeliveryFate>, Problem> {
         // What was answered before this call must be in the store, where the rest is read from.
         self.dispatch.flush().await?;
         let query = ExceptionQuery { seq: Some(event.seq), limit: 1_000, ..ExceptionQuery::default() };
@@ -129,10 +138,11 @@ impl Fates {
         let shared: Vec<receipts::Receipt> =
             shared.iter().flat_map(receipts::decode).filter(|r| r.seq == event.seq).collect();
         let mut deliveries = Vec::new();
-        for (no, revisions) in self.subscriptions.revisions() {
-            deliveries.extend(self.at(no, &revisions, &event, &exceptions, &shared).await?);
+        let also = exceptions.iter().map(|e| e.sub).collect();
+        for (no, revisions) in self.subscriptions.concerned(event, &also) {
+            deliveries.extend(self.at(no, &revisions, event, &exceptions, &shared).await?);
         }
-        Ok(assemble(&event, deliveries))
+        Ok(deliveries)
     }
 
     async fn at(
@@ -148,13 +158,10 @@ impl Fates {
             let alias = event.attributes().alias;
             r.filters.iter().any(|f| f.name_for(event.topic.as_str(), alias.as_deref()).is_some())
         });
-        let replayed = exceptions.iter().any(|e| e.sub == no && e.generation > 0);
         let mut own: Vec<receipts::Receipt> = shared.iter().filter(|r| r.sub == no).copied().collect();
         let present = revisions.last().is_some_and(|r| !r.filters.is_empty());
-        if named || replayed || present {
-            let blocks = self.desk.store.receipts(no, Some(event.seq), 256).await.map_err(unreadable)?;
-            own.extend(blocks.iter().flat_map(receipts::decode).filter(|r| r.seq == event.seq && r.sub == no));
-        }
+        let blocks = self.desk.store.receipts(no, Some(event.seq), 256).await.map_err(unreadable)?;
+        own.extend(blocks.iter().flat_map(receipts::decode).filter(|r| r.seq == event.seq && r.sub == no));
         let name = revisions.last().map(|r| r.name.clone()).unwrap_or_default();
         let mut found = Vec::new();
         let replays: std::collections::BTreeSet<u32> = own

@@ -1,17 +1,17 @@
 //! The hub: everything above the store, behind one handle.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
 
 use nexus_core::{
-    event::{NewEvent, StoredEvent},
+    event::{NewEvent, Seq, StoredEvent},
     id::EventId,
     limits::EVENT_DEPTH,
     problem::{Code, Problem},
-    store::{Appended, Commit, EventPage, EventQuery, ExceptionQuery, ExceptionState, Store, StoreError, SubNo},
+    store::{Appended, Commit, EventPage, EventQuery, Exception, ExceptionQuery, ExceptionState, Store, StoreError, SubNo},
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, ClientOptions};
@@ -24,8 +24,9 @@ use crate::{
     delivery::{
         attempt::{Handler, Sender},
         driver::Driver,
+        lane::REPLAY,
         machine::{Machine, Now, Policy},
-        recover::Found,
+        recover::{Found, FoundReplay},
         spec::Spec,
     },
     desk::{Desk, refused, unreadable},
@@ -47,6 +48,13 @@ use crate::{
     trace::Tracer,
     vault::{Vault, VaultError, VaultKey},
 };
+
+/// Blocks of receipts read at the start, of each scope: what one window of deliveries can leave.
+const RECEIPT_BLOCKS: usize = 2_048;
+/// How often the house is kept.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
+const STOPS: usize = 200_000;
 
 /// Settings of the hub.
 #[derive(Clone, Debug, Default)]
@@ -152,7 +160,9 @@ impl HubBuilder {
         let metrics = Metrics::new();
         let other = |e: Problem| StartError::Other(e.message);
         let vault = Arc::new(Vault::open(desk.clone(), key).await?);
-        let log = Log::new(desk.clone(), &vault.checkpoint_seed()).map_err(other)?;
+        let (command_sender, commands) = mpsc::channel(256);
+        let dispatch = Dispatch::new(command_sender);
+        let log = Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
         let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
         let tokens = Tokens::open(desk.clone()).await?;
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
@@ -175,9 +185,7 @@ impl HubBuilder {
         let now = Now { wall: clock.now(), mono: clock.mono() };
         let machine = Machine::recover(config.policy, found, desk.jitter(), now);
 
-        let (command_sender, commands) = mpsc::channel(256);
         let (notice_sender, notices) = mpsc::channel(256);
-        let dispatch = Dispatch::new(command_sender);
         let subscriptions = Arc::new(Subscriptions::new(
             desk.clone(),
             Arc::clone(&vault),
@@ -209,7 +217,7 @@ impl HubBuilder {
             notices: notice_sender,
         };
         spawn.start(TaskKind::Engine, driver.run());
-        spawn.start(TaskKind::Background, keeper.run(notices));
+        spawn.start(TaskKind::Engine, keeper.run(notices));
         let inner = Inner {
             fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
             deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
@@ -236,6 +244,35 @@ impl HubBuilder {
     }
 }
 
+/// Rows that the machine needs: all that are open, and of those that are over the ones at or beyond the position.
+async fn find_exceptions(
+    store: &dyn Store,
+    ordered: &HashSet<SubNo>,
+    first: impl Fn(SubNo) -> Seq,
+) -> Result<Vec<Exception>, StoreError> {
+    let mut exceptions = Vec::new();
+    let counts = store.exception_counts().await?;
+    for (sub, state) in counts.iter().map(|(sub, state, _)| (*sub, *state)) {
+        let from = first(sub);
+        // A dead letter of an ordered subscription may hold its key, however old it is.
+        let open = match state {
+            ExceptionState::Retrying => true,
+            ExceptionState::Dead => ordered.contains(&sub),
+            ExceptionState::Delivered => false,
+        };
+        let mut after = (!open).then(|| (sub, from.saturating_sub(1), u32::MAX));
+        loop {
+            let query =
+                ExceptionQuery { sub: Some(sub), state: Some(state), after, limit: 1_000, ..ExceptionQuery::default() };
+            let page = store.exceptions(query).await?;
+            let Some(last) = page.last() else { break };
+            after = Some((last.sub, last.seq, last.generation));
+            exceptions.extend(page);
+        }
+    }
+    Ok(exceptions)
+}
+
 /// Reads what the machine needs to go on.
 async fn find(
     store: &dyn Store,
@@ -254,36 +291,19 @@ async fn find(
             .map_err(|e| StartError::Other(format!("subscription {:?}: {e}", subscription.name)))?;
         specs.push((Arc::new(spec), subscription.activity == Activity::Active));
     }
+    let ordered: HashSet<SubNo> =
+        specs.iter().map(|(s, _)| &s.subscription).filter(|s| s.ordered).map(|s| s.no).collect();
     let positions = store.positions().await?;
     let watermark = positions.iter().find(|p| p.sub == 0).map_or(1, |p| p.next);
-    let first_of = |sub: SubNo| {
-        positions.iter().filter(|p| p.sub == sub && p.lane != crate::delivery::lane::REPLAY).map(|p| p.next).min()
-    };
-    let mut exceptions = Vec::new();
-    for sub in store.exception_counts().await?.iter().map(|(sub, ..)| *sub).collect::<std::collections::BTreeSet<_>>() {
-        let from = first_of(sub).unwrap_or(watermark);
-        for state in [ExceptionState::Retrying, ExceptionState::Dead, ExceptionState::Delivered] {
-            // Rows that are over only matter at or beyond the position; open ones all do.
-            let open = state == ExceptionState::Retrying
-                || specs.iter().any(|(s, _)| {
-                    s.subscription.no == sub && s.subscription.on_dead == crate::subscription::OnDead::Hold
-                });
-            let mut after = (!open || state == ExceptionState::Delivered).then(|| (sub, from.saturating_sub(1), u32::MAX));
-            loop {
-                let query =
-                    ExceptionQuery { sub: Some(sub), state: Some(state), after, limit: 1_000, ..ExceptionQuery::default() };
-                let page = store.exceptions(query).await?;
-                let Some(last) = page.last() else { break };
-                after = Some((last.sub, last.seq, last.generation));
-                exceptions.extend(page);
-            }
-        }
+    let mut first: BTreeMap<SubNo, Seq> = BTreeMap::new();
+    for position in positions.iter().filter(|p| p.sub != 0 && p.lane != REPLAY) {
+        let next = first.entry(position.sub).or_insert(position.next);
+        *next = position.next.min(*next);
     }
+    let exceptions = find_exceptions(store, &ordered, |sub| first.get(&sub).copied().unwrap_or(watermark)).await?;
     let mut found = Vec::new();
-    let scopes = std::iter::once(0).chain(positions.iter().filter(|p| p.sub != 0).map(|p| p.sub));
-    for scope in scopes.collect::<std::collections::BTreeSet<_>>() {
-        let from = if scope == 0 { watermark } else { first_of(scope).unwrap_or(watermark) };
-        let blocks = store.receipts(scope, None, 64).await?;
+    for (scope, from) in std::iter::once((0, watermark)).chain(first) {
+        let blocks = store.receipts(scope, None, RECEIPT_BLOCKS).await?;
         found.extend(blocks.iter().filter(|b| b.last >= from).flat_map(receipts::decode).filter(|r| r.seq >= from));
     }
     let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
@@ -293,7 +313,9 @@ async fn find(
         positions,
         exceptions,
         receipts: found,
-        replays: running.map(|(r, _)| (r.no, r.id, r.to_seq)).collect(),
+        replays: running
+            .map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq })
+            .collect(),
     })
 }
 
@@ -421,8 +443,7 @@ impl Hub {
             return Err(Problem::new(Code::NotFound, "there is no such path"));
         };
         let target = Clock::mono(clock) + by;
-        // A bound, as something could re-arm itself with every step.
-        for _ in 0..10_000 {
+        for _ in 0..STOPS {
             self.settle().await?;
             let now = Clock::mono(clock);
             if now >= target {
@@ -460,7 +481,10 @@ impl Hub {
                 retention.run().await;
             }
             round += 1;
-            clock.sleep(Duration::from_secs(5)).await;
+            match &self.0.test_clock {
+                Some(clock) => clock.doze(HOUSEKEEPING).await,
+                None => clock.sleep(HOUSEKEEPING).await,
+            }
         }
     }
 

@@ -68,8 +68,8 @@ impl Keeper {
                     self.alert("breaker_opened", Severity::Warning, name, message);
                 }
             }
-            Notice::Replayed { generation } => {
-                if let Err(error) = self.replays.finished(generation).await {
+            Notice::Replayed { generation, completed } => {
+                if let Err(error) = self.replays.finished(generation, completed).await {
                     tracing::error!(replay = generation, %error, "recording the end of a replay failed");
                 }
             }

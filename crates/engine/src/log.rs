@@ -1,6 +1,6 @@
 //! The log as an operator sees it: verify, checkpoint, redact, export, import, back up.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use nexus_core::{
     access::Principal,
@@ -17,7 +17,12 @@ use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::desk::{Desk, refused, unreadable};
+use crate::{
+    delivery::driver::Change,
+    desk::{Desk, refused, unreadable},
+    dispatch::Dispatch,
+    tail::Tail,
+};
 
 /// What a verification found.
 #[derive(Clone, Debug, Serialize)]
@@ -104,6 +109,8 @@ pub struct ImportReport {
 /// The log.
 pub struct Log {
     desk: Desk,
+    dispatch: Dispatch,
+    tail: Arc<Tail>,
     signer: Ed25519KeyPair,
 }
 
@@ -115,10 +122,10 @@ impl std::fmt::Debug for Log {
 
 impl Log {
     /// Over the store, signing with the key of this seed.
-    pub fn new(desk: Desk, seed: &[u8; 32]) -> Result<Self, Problem> {
+    pub fn new(desk: Desk, dispatch: Dispatch, tail: Arc<Tail>, seed: &[u8; 32]) -> Result<Self, Problem> {
         let signer = Ed25519KeyPair::from_seed_unchecked(seed)
             .map_err(|_| Problem::new(Code::Internal, "the checkpoint key can't be made"))?;
-        Ok(Self { desk, signer })
+        Ok(Self { desk, dispatch, tail, signer })
     }
 
     /// The end of the log.
@@ -170,6 +177,10 @@ impl Log {
             _ => return Err(Problem::field("event_id", "give event_id or subject, one of the two")),
         };
         let seqs = self.desk.store.redact(what).await.map_err(unreadable)?;
+        // What lies in memory, for sockets or on its way to an endpoint, is to be forgotten too.
+        let erased: HashSet<Seq> = seqs.iter().copied().collect();
+        self.tail.forget(&erased);
+        self.dispatch.change(Change::Erased(erased)).await?;
         // The audit names the seqs, not the subject: a subject can itself be what is to be forgotten.
         let detail = serde_json::json!({"seqs": seqs.iter().take(1_000).collect::<Vec<_>>(), "count": seqs.len(), "reason": request.reason});
         let commit = Commit { events: vec![self.desk.audit(by, "log.redacted", &detail)], ..Commit::default() };

@@ -8,7 +8,7 @@ use nexus_core::{
     limits::EVENT_DEPTH,
     problem::{Code, Problem},
     record::{Collection, Column, ColumnType, Record, Value},
-    store::{Commit, Guard, Key, Limit, SeqRange, SubNo, Write},
+    store::{Commit, Entry, Guard, Key, Limit, Position, SeqRange, SubNo, Write},
     time::Timestamp,
 };
 use serde::{Deserialize, Deserializer, Serialize};
@@ -219,6 +219,10 @@ impl Replays {
             ended_at: None,
         };
         let detail = serde_json::json!({"id": id, "subscription": subscription.name, "from": from_seq, "to": to_seq});
+        // Its position comes first: what an earlier replay left must not be taken for it after a crash.
+        self.dispatch.flush().await?;
+        let position = Position { sub: subscription.no, lane: REPLAY, next: from_seq };
+        self.dispatch.save(vec![Entry::Position(position)]).await?;
         self.write(replay.clone(), 0, by, "replay.started", &detail).await?;
         self.dispatch.change(Change::Replay(subscription.no, id, from_seq, to_seq)).await?;
         Ok(replay)
@@ -286,9 +290,10 @@ impl Replays {
         self.held(id).map(|(r, _)| r)
     }
 
-    /// The dispatcher has sent everything.
-    pub async fn finished(&self, id: u32) -> Result<(), Problem> {
-        self.end(id, ReplayState::Done, &Principal::admin("hub")).await
+    /// The dispatcher has sent everything (`completed`), or its subscription is gone.
+    pub async fn finished(&self, id: u32, completed: bool) -> Result<(), Problem> {
+        let state = if completed { ReplayState::Done } else { ReplayState::Cancelled };
+        self.end(id, state, &Principal::admin("hub")).await
     }
 
     async fn end(&self, id: u32, state: ReplayState, by: &Principal) -> Result<(), Problem> {

@@ -1,8 +1,13 @@
 //! What the log forgets, and when: by age per topic filter, never past what is still to be delivered (up to a cap).
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use nexus_core::{
+    event::Seq,
     limits::RECEIPT_RETENTION,
     store::{Commit, Trim},
     topic::TopicFilter,
@@ -33,12 +38,14 @@ pub struct Retention {
     desk: Desk,
     dispatch: Dispatch,
     rules: Vec<RetentionRule>,
+    /// Up to where losses were reported, by rule.
+    reported: Mutex<HashMap<String, Seq>>,
 }
 
 impl Retention {
     /// With these rules; none keeps everything.
     pub fn new(desk: Desk, dispatch: Dispatch, rules: Vec<RetentionRule>) -> Self {
-        Self { desk, dispatch, rules }
+        Self { desk, dispatch, rules, reported: Mutex::default() }
     }
 
     /// One bounded run over everything.
@@ -89,7 +96,12 @@ impl Retention {
     }
 
     /// Someone had not been delivered to: what was lost is said in the log.
-    async fn report_gap(&self, rule: &RetentionRule, from: u64, until: u64) -> Result<(), String> {
+    async fn report_gap(&self, rule: &RetentionRule, from: Seq, until: Seq) -> Result<(), String> {
+        let last = {
+            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.insert(rule.filter.as_str().to_owned(), until)
+        };
+        let from = from.max(last.unwrap_or(0));
         let behind = self
             .dispatch
             .ask(move |machine, _| machine.behind(until))

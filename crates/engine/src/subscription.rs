@@ -12,7 +12,7 @@ use nexus_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::source::yes;
+use crate::{delivery::state::log_lanes, source::yes};
 
 /// Where matching events go.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,6 +169,19 @@ impl Record for Subscription {
 }
 
 impl Subscription {
+    /// The lanes in which it follows the log.
+    pub fn lanes(&self) -> impl Iterator<Item = u8> + Clone + use<> {
+        log_lanes(self.ordered).iter().copied()
+    }
+
+    /// The longest wait its retry schedule can ask for.
+    pub fn longest_wait(&self) -> Duration {
+        Duration::from_millis(match &self.retry {
+            RetrySchedule::Exponential { cap_ms, .. } => *cap_ms,
+            RetrySchedule::Explicit { waits_ms } => waits_ms.iter().copied().max().unwrap_or_default(),
+        })
+    }
+
     /// Time for one attempt.
     pub fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)

@@ -1,7 +1,7 @@
 //! The subscription desk: changes them, says how they stand, tests their endpoints.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, RwLock},
 };
 
@@ -23,7 +23,6 @@ use crate::{
     delivery::{
         attempt::{Delivery, Exchange, Sender},
         driver::Change,
-        lane::{LANES, REPLAY},
         machine::{Machine, Now},
         spec::Spec,
         state::{Mode, State},
@@ -150,10 +149,14 @@ impl Subscriptions {
         revisions.get(&no).and_then(|r| r.last()).map(|r| r.name.clone())
     }
 
-    /// All revisions of all subscriptions, removed ones included.
-    pub fn revisions(&self) -> Vec<(SubNo, Vec<Revision>)> {
+    /// The revisions of those subscriptions, removed ones included, that any of their revisions could concern with
+    /// `event`, and of those in `also`.
+    pub fn concerned(&self, event: &StoredEvent, also: &BTreeSet<SubNo>) -> Vec<(SubNo, Vec<Revision>)> {
+        let alias = event.attributes.as_ref().and_then(|_| event.attributes().alias);
+        let names = |r: &Revision| r.filters.iter().any(|f| f.name_for(event.topic.as_str(), alias.as_deref()).is_some());
         let revisions = self.revisions.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        revisions.iter().map(|(no, list)| (*no, list.clone())).collect()
+        let concerned = revisions.iter().filter(|(no, list)| also.contains(no) || list.iter().any(names));
+        concerned.map(|(no, list)| (*no, list.clone())).collect()
     }
 
     fn held(&self, name: &str) -> Result<(Subscription, u64), Problem> {
@@ -189,9 +192,7 @@ impl Subscriptions {
         if from <= hold.head {
             // Its positions come first: without them a crash would let it begin at the watermark instead.
             drop(hold);
-            let lanes = 0..u8::try_from(LANES).unwrap_or(0);
-            let entries =
-                lanes.filter(|l| *l != REPLAY).map(|lane| Entry::Position(Position { sub: no, lane, next: from }));
+            let entries = subscription.lanes().map(|lane| Entry::Position(Position { sub: no, lane, next: from }));
             self.dispatch.save(entries.collect()).await?;
             let hold = self.dispatch.hold().await?;
             self.commit_new(subscription.clone(), from, documents, secret.as_deref(), by, hold).await?;
@@ -424,6 +425,10 @@ impl Subscriptions {
     /// Records that the dispatcher stopped it.
     pub async fn stopped(&self, no: SubNo, disabled: bool, reason: &str) -> Result<Subscription, Problem> {
         let name = self.name_of(no).unwrap_or_default();
+        if self.get(&name)?.no != no {
+            let message = format!("subscription {no} was removed; {name:?} is another one now");
+            return Err(Problem::new(Code::NotFound, message));
+        }
         let since = self.desk.now();
         let reason = reason.to_owned();
         let (activity, action) = if disabled {
@@ -636,6 +641,9 @@ pub fn why(state: &State, now: Now) -> (Option<String>, Option<Timestamp>) {
         }
         BreakerState::HalfOpen => return (Some("the answer to a probe".into()), None),
         BreakerState::Closed => {}
+    }
+    if let Some(key) = state.crowded.iter().next() {
+        return (Some(format!("the events that wait behind key {key:?}, before it reads on")), None);
     }
     if state.in_flight.len() >= usize::from(state.spec.subscription.concurrency) {
         return (Some("one of its requests to be answered".into()), None);

@@ -1,7 +1,7 @@
 //! The end of the log, followed: the recent events in memory, and cursors that fall back to the store.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, OnceLock, RwLock},
 };
 
@@ -123,6 +123,15 @@ impl Tail {
             }
         }
         self.head.send_replace(last.seq);
+    }
+
+    /// The data of these events was erased: readers get them from the store from now on, if at all.
+    pub fn forget(&self, seqs: &HashSet<Seq>) {
+        let mut recent = self.recent.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(last) = recent.entries.iter().rposition(|e| seqs.contains(&e.event.seq)) {
+            recent.entries.drain(..=last);
+            recent.bytes = recent.entries.iter().map(|e| e.event.weight()).sum();
+        }
     }
 
     /// Epoch and last seq.

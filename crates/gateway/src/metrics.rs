@@ -128,7 +128,7 @@ impl GatewayMetrics {
         registry.register("websocket_connections", "Open sockets and event streams", self.streams.clone());
         registry.register("stream_frames", "Frames sent to sockets and event streams", self.frames.clone());
         registry.register("stream_gaps", "Gap notices sent: a client fell too far behind", self.gaps.clone());
-        registry.register("events_last_minute", "Events of the log in the last 60 s, rolling", self.per_minute.clone());
+        registry.register("events_per_minute", "Events of the log in the last 60 seconds", self.per_minute.clone());
     }
 
     /// One request was answered. `number` is the route's in the table; `None` = no route.

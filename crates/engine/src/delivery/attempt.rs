@@ -170,7 +170,12 @@ impl Sender {
         let keep = delivery.spec.subscription.keep_exchanges;
         let request = match self.request(event, delivery, context) {
             Ok(request) => request,
-            Err(error) => return failed(error, started, Duration::ZERO),
+            // The event or the configuration is at fault, not the endpoint.
+            Err(error) => {
+                let mut answer = failed(error, started, Duration::ZERO);
+                answer.verdict = Verdict::Retry;
+                return answer;
+            }
         };
         let request_head = keep.then(|| format!("{} {}\n{}", request.method, request.url, head(&request.body)));
         match self.client.send(request.clone()).await {

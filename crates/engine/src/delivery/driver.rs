@@ -1,18 +1,26 @@
 //! The shell around the machine: it feeds the log in, performs the effects, and saves.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use nexus_core::{
-    event::{Seq, StoredEvent},
-    limits::EVENT_DATA_BYTES,
-    store::{Entry, Exception, Fence, Limit, SaveError, SeqRange, Store, SubNo},
+    event::Seq,
+    store::{Entry, Exception, Fence, SaveError, SeqRange, Store, SubNo},
     time::Clock,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+mod saving;
+mod tasks;
+
 use super::{
-    attempt::{Delivery, Sender},
+    attempt::Sender,
     key::DeliveryKey,
     machine::{Effect, Machine, Now},
     outcome::Answer,
@@ -20,7 +28,7 @@ use super::{
 };
 use crate::{
     metrics::Metrics,
-    supervisor::{Spawn, TaskKind},
+    supervisor::Spawn,
     tail::Tail,
 };
 
@@ -32,8 +40,6 @@ const SAVE_RECEIPTS: usize = 512;
 const FEED: usize = 256;
 /// Pages read from the store at once.
 const READS: usize = 4;
-/// Bytes of one page.
-const PAGE_BYTES: usize = 2 << 20;
 
 /// Something the machine decided that others must hear of.
 #[derive(Debug)]
@@ -71,6 +77,8 @@ pub enum Notice {
     Replayed {
         /// Its number.
         generation: u32,
+        /// It has sent everything.
+        completed: bool,
     },
 }
 
@@ -93,6 +101,8 @@ pub enum Change {
     Replay(SubNo, u32, Seq, Seq),
     /// A replay ends.
     CancelReplay(SubNo),
+    /// The data of these events was erased.
+    Erased(HashSet<Seq>),
 }
 
 type Question = Box<dyn FnOnce(&Machine, Now) + Send>;
@@ -128,8 +138,9 @@ pub struct Driver {
     pub(crate) notices: mpsc::Sender<Notice>,
 }
 
-type Outcome = (SubNo, DeliveryKey, Answer);
-type PageRead = (SubNo, u8, Vec<Arc<StoredEvent>>, Seq);
+/// The answer to an attempt; `None`: the event's data is gone, there was nothing to send.
+type Outcome = (SubNo, DeliveryKey, Option<Answer>);
+type PageRead = (SubNo, u8, SeqRange, tasks::Page);
 
 struct Running {
     driver: Driver,
@@ -235,10 +246,7 @@ impl Running {
                     self.outcome(outcome);
                 }
             }
-            Some((sub, lane, events, through)) = self.pages.1.recv() => {
-                let now = self.now();
-                self.driver.machine.page(sub, lane, &events, through, now);
-            }
+            Some(page) = self.pages.1.recv() => self.page(page),
             Some(command) = self.driver.commands.recv() => self.command(command).await,
             result = poll(&mut self.saving) => self.saved(result),
             () = sleep => {}
@@ -269,9 +277,33 @@ impl Running {
 
     fn outcome(&mut self, (sub, delivery, answer): Outcome) {
         let now = self.now();
-        let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
-        self.driver.metrics.attempted(name, &answer);
-        self.driver.machine.outcome(sub, delivery, answer, now);
+        match answer {
+            Some(answer) => {
+                let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
+                self.driver.metrics.attempted(name, &answer);
+                self.driver.machine.outcome(sub, delivery, answer, now);
+            }
+            None => self.driver.machine.expired(sub, delivery, now),
+        }
+    }
+
+    /// A page from the store, with what was dispatched since it was asked for, where memory still has that: so that
+    /// whoever is behind does catch up while events keep coming.
+    fn page(&mut self, (sub, lane, range, mut page): PageRead) {
+        let head = self.driver.machine.head();
+        if page.whole
+            && let Some(recent) = self.driver.tail.recent(page.through, FEED)
+        {
+            let recent = recent.into_iter().map(|e| Arc::clone(&e.event)).take_while(|e| e.seq <= head);
+            for event in recent {
+                page.through = event.seq;
+                if range.priority.is_none_or(|p| p == event.priority) {
+                    page.events.push(event);
+                }
+            }
+        }
+        let now = self.now();
+        self.driver.machine.page(sub, lane, &page.events, page.through, now);
     }
 
     async fn command(&mut self, command: Command) {
@@ -308,6 +340,7 @@ impl Running {
             Change::Forget(sub, delivery) => machine.forget(sub, delivery, now),
             Change::Replay(sub, generation, from, until) => machine.replay(sub, generation, from, until),
             Change::CancelReplay(sub) => machine.cancel_replay(sub),
+            Change::Erased(seqs) => machine.erased(&seqs, now),
         }
     }
 
@@ -327,71 +360,11 @@ impl Running {
                     self.pending.push_back(Notice::Dead { sub, seq, lane, attempts, error });
                 }
                 Effect::Breaker { sub, opened } => self.pending.push_back(Notice::Breaker { sub, opened }),
-                Effect::Replayed { generation } => self.pending.push_back(Notice::Replayed { generation }),
+                Effect::Replayed { generation, completed } => {
+                    self.pending.push_back(Notice::Replayed { generation, completed });
+                }
             }
         }
-    }
-
-    fn attempt(&self, sub: SubNo, key: DeliveryKey, attempt: u16, event: Option<Arc<StoredEvent>>, spec: Arc<Spec>) {
-        let sender = Arc::clone(&self.driver.sender);
-        let store = Arc::clone(&self.driver.store);
-        let clock = Arc::clone(&self.driver.clock);
-        let outcomes = self.outcomes.0.clone();
-        self.driver.spawn.start(TaskKind::Delivery, async move {
-            let event = match event {
-                Some(event) => Ok(event),
-                None => load(&*store, key.0).await,
-            };
-            let answer = match event {
-                Ok(event) => {
-                    let delivery = Delivery { spec: &spec, generation: key.1, attempt };
-                    sender.attempt(&event, delivery).await
-                }
-                Err(error) => Answer {
-                    verdict: nexus_core::retry::Verdict::Retry,
-                    status: None,
-                    error: Some(error),
-                    retry_after: None,
-                    started: clock.now(),
-                    latency: Duration::ZERO,
-                    request_head: None,
-                    response_head: None,
-                },
-            };
-            // The receiver is only gone when the hub is gone.
-            let _ = outcomes.send((sub, key, answer)).await;
-        });
-    }
-
-    fn read(&self, sub: SubNo, lane: u8, range: SeqRange, limit: usize) {
-        let pages = self.pages.0.clone();
-        let reads = Arc::clone(&self.reads);
-        let store = Arc::clone(&self.driver.store);
-        let clock = Arc::clone(&self.driver.clock);
-        let dispatched = self.driver.machine.head();
-        self.driver.spawn.start(TaskKind::Delivery, async move {
-            let _permit = reads.acquire_owned().await;
-            loop {
-                // Only up to what is dispatched: later events come by dispatch once it has caught up.
-                let range = SeqRange { until: Some(dispatched.max(range.after)), ..range };
-                let limits = Limit { items: limit, bytes: PAGE_BYTES };
-                match store.read(range, limits).await {
-                    Ok(events) => {
-                        let bytes: usize = events.iter().map(|e| e.json().len()).sum();
-                        let whole = events.len() < limit && bytes < PAGE_BYTES - EVENT_DATA_BYTES;
-                        let last = events.last().map_or(range.after, |e| e.seq);
-                        let through = if whole { dispatched.max(last) } else { last };
-                        let _ = pages.send((sub, lane, events, through)).await;
-                        return;
-                    }
-                    Err(nexus_core::store::StoreError::Closed) => return,
-                    Err(error) => {
-                        tracing::error!(%error, subscription = sub, "reading the log for a subscription failed");
-                        clock.sleep(Duration::from_secs(1)).await;
-                    }
-                }
-            }
-        });
     }
 
     /// Notices wait here while their reader is busy; only reports of dead letters may be dropped, as they are in the store.
@@ -407,84 +380,32 @@ impl Running {
         }
     }
 
-    fn start_saving(&mut self) {
-        if self.saving.is_some() {
-            return;
-        }
-        let now = self.now();
-        let machine = &mut self.driver.machine;
-        let due = now.mono >= self.saved_at + SAVE_EVERY || machine.unsaved_receipts() >= SAVE_RECEIPTS;
-        if !machine.has_unsaved() {
-            for reply in self.flushes.drain(..) {
-                let _ = reply.send(());
-            }
-        } else if due || !self.flushes.is_empty() {
-            self.batch = machine.unsaved(now);
-            self.flushing.append(&mut self.flushes);
-            self.saving = Some(self.save());
-        }
-    }
-
-    fn save(&self) -> Saving {
-        let store = Arc::clone(&self.driver.store);
-        let fence = self.driver.fence;
-        let batch = self.batch.clone();
-        Box::pin(async move { store.save(fence, batch).await })
-    }
-
-    fn saved(&mut self, result: Result<(), SaveError>) {
-        self.saving = None;
-        self.saved_at = self.driver.clock.mono();
-        match result {
-            Ok(()) => {
-                self.batch.clear();
-                for reply in self.flushing.drain(..) {
-                    let _ = reply.send(());
-                }
-            }
-            Err(SaveError::Stale(shard)) => {
-                tracing::error!(shard, "another process has taken over the deliveries; this one stops sending");
-                self.broken = true;
-            }
-            Err(SaveError::Closed) => self.broken = true,
-            Err(error) => {
-                // Positions are only right together with the rest of their batch: the same batch again, until it holds.
-                tracing::error!(%error, "saving deliveries failed; it is tried again");
-                let again = self.save();
-                let clock = Arc::clone(&self.driver.clock);
-                self.saving = Some(Box::pin(async move {
-                    clock.sleep(SAVE_EVERY).await;
-                    again.await
-                }));
-            }
-        }
-    }
-
-    async fn settle_saving(&mut self) {
-        while let Some(saving) = self.saving.as_mut() {
-            let result = saving.await;
-            self.saved(result);
-        }
-    }
-
-    /// What is out is awaited (the supervisor's grace period bounds this), then everything is saved.
+    /// Everything is saved at once; then what is out is awaited, and each answer is saved as it comes, because the
+    /// supervisor's grace period may end this at any moment.
     async fn finish(mut self) {
+        // Whoever has a command waits for an answer that does not come any more.
+        self.driver.commands.close();
         self.driver.machine.halt();
-        while self.driver.machine.attempts_out() > 0 && !self.broken {
+        self.driver.machine.settle_positions();
+        while !self.broken {
+            self.perform();
+            self.send_notices();
+            self.save_soon();
+            if self.driver.machine.attempts_out() == 0 {
+                break;
+            }
             tokio::select! {
                 Some(outcome) = self.outcomes.1.recv() => self.outcome(outcome),
                 result = poll(&mut self.saving) => self.saved(result),
             }
-            self.driver.machine.take_effects();
-            self.start_saving();
         }
         self.settle_saving().await;
-        self.driver.machine.settle_positions();
-        let now = self.now();
-        self.batch = self.driver.machine.unsaved(now);
-        if !self.batch.is_empty() && !self.broken {
-            self.saving = Some(self.save());
-            self.settle_saving().await;
+        self.save_soon();
+        self.settle_saving().await;
+        for notice in std::mem::take(&mut self.pending) {
+            if self.driver.notices.send(notice).await.is_err() {
+                break;
+            }
         }
     }
 }
@@ -493,15 +414,5 @@ async fn poll(saving: &mut Option<Saving>) -> Result<(), SaveError> {
     match saving {
         Some(future) => future.await,
         None => std::future::pending().await,
-    }
-}
-
-async fn load(store: &dyn Store, seq: Seq) -> Result<Arc<StoredEvent>, String> {
-    let range = SeqRange { after: seq - 1, until: Some(seq), priority: None };
-    let found = store.read(range, Limit::items(1)).await.map_err(|e| e.to_string())?;
-    let event = found.into_iter().next().ok_or("the event is past its retention")?;
-    match event.data {
-        nexus_core::event::Data::Present { .. } => Ok(event),
-        nexus_core::event::Data::Erased { .. } => Err("the event's data was erased".into()),
     }
 }

@@ -56,6 +56,29 @@ impl Keys {
         Some((key, waiting))
     }
 
+    /// Puts an event back at the head of its line, as if it had not been taken.
+    pub fn put_back(&mut self, key: String, waiting: Waiting) {
+        let queue = self.queues.entry(key.clone()).or_default();
+        queue.busy = None;
+        queue.waiting.push_front(waiting);
+        self.queued += 1;
+        self.ready.push_front(key);
+    }
+
+    /// Takes those out of line whose seq is `gone`.
+    pub fn withdraw(&mut self, gone: impl Fn(Seq) -> bool) -> Vec<Waiting> {
+        let mut found = Vec::new();
+        for queue in self.queues.values_mut() {
+            for waiting in std::mem::take(&mut queue.waiting) {
+                if gone(waiting.seq) { found.push(waiting) } else { queue.waiting.push_back(waiting) }
+            }
+        }
+        self.queued -= found.len();
+        self.queues.retain(|_, q| q.busy.is_some() || !q.waiting.is_empty());
+        self.ready.retain(|key| self.queues.contains_key(key));
+        found
+    }
+
     /// Who keeps `key` busy.
     pub fn busy_with(&self, key: &str) -> Option<DeliveryKey> {
         self.queues.get(key).and_then(|q| q.busy)

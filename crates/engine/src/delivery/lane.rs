@@ -34,6 +34,10 @@ pub struct Lane {
     pub open: BTreeSet<Seq>,
     /// A page is being read.
     pub reading: bool,
+    /// The page being read was asked for by a replay that has ended since: it is not taken.
+    pub stale: bool,
+    /// While behind: everything dispatched so far was read, so that what follows is taken as it is dispatched.
+    pub caught: bool,
 }
 
 impl Lane {

@@ -5,12 +5,16 @@
 //! through every failure. [`driver`] is the thin shell around it.
 
 pub mod attempt;
+mod change;
 pub mod driver;
 pub mod key;
 pub mod lane;
 pub mod machine;
 pub mod outcome;
+mod reading;
 pub mod recover;
+mod replaying;
 pub mod save;
+mod sending;
 pub mod spec;
 pub mod state;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use nexus_core::{
-    event::Seq,
     retry::{RETRY_AFTER_CAP, Verdict},
     store::{Exception, ExceptionState, SubNo},
     time::Timestamp,
@@ -20,6 +19,8 @@ use crate::{receipts::Receipt, subscription::OnDead};
 
 /// Attempts kept in an exception's log; the oldest go first.
 const LOGGED_ATTEMPTS: usize = 20;
+/// When a dead letter that holds its key is due: never. It tells such a row from one that let its key go on.
+pub(super) const HELD: Timestamp = Timestamp::from_micros(i64::MAX);
 
 /// One attempt, as kept and shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -100,8 +101,11 @@ impl Machine {
         let Some(state) = self.subs.get_mut(&sub) else { return };
         let Some(flight) = state.in_flight.remove(&delivery) else { return };
         self.attempts_out = self.attempts_out.saturating_sub(1);
+        let was_closed = state.breaker.open_until().is_none();
         let opened = match answer.verdict {
             Verdict::RetryUnwell => state.breaker.failure(now.mono),
+            // No request went out (it could not be built), so nothing was learned about the endpoint.
+            Verdict::Retry if answer.status.is_none() => flight.probe && state.breaker.failure(now.mono),
             Verdict::Success | Verdict::Retry | Verdict::Gone => {
                 if state.breaker.success() {
                     self.effects.push(Effect::Breaker { sub, opened: false });
@@ -116,6 +120,9 @@ impl Machine {
         }
         if opened {
             self.demote(sub, self.head() + 1);
+        }
+        if opened && was_closed {
+            // A probe that fails is no news.
             self.effects.push(Effect::Breaker { sub, opened: true });
         }
         self.pump(sub, now);
@@ -156,7 +163,7 @@ impl Machine {
             row.log = append("[]", answer.record(false));
             self.finish(row, true);
         }
-        self.settle(sub, flight.lane, delivery.0);
+        self.settle(sub, flight.lane, delivery);
         if let Some(key) = &flight.key
             && let Some(state) = self.subs.get_mut(&sub)
         {
@@ -164,11 +171,45 @@ impl Machine {
         }
     }
 
+    /// Instead of an outcome: the event's data is gone (redacted, or past its retention), so there is nothing to send.
+    pub fn expired(&mut self, sub: SubNo, delivery: DeliveryKey, now: Now) {
+        let Some(state) = self.subs.get_mut(&sub) else { return };
+        let Some(flight) = state.in_flight.remove(&delivery) else { return };
+        self.attempts_out = self.attempts_out.saturating_sub(1);
+        if flight.probe {
+            state.breaker.probe_lost();
+        }
+        if let Some(exception) = state.exceptions.remove(&delivery) {
+            self.dirty.insert((sub, delivery.0, delivery.1));
+            self.go_on(sub, exception, now);
+        } else {
+            self.settle(sub, flight.lane, delivery);
+            if let Some(key) = &flight.key
+                && let Some(state) = self.subs.get_mut(&sub)
+            {
+                state.keys.release(key, delivery);
+            }
+        }
+        self.pump(sub, now);
+        self.catch_up(sub, now);
+    }
+
     fn failed(&mut self, sub: SubNo, delivery: DeliveryKey, flight: Flight, answer: &Answer, now: Now) {
         let random = self.next_random();
         let Some(state) = self.subs.get_mut(&sub) else { return };
-        let failing_since = *state.failing_since.get_or_insert(now.wall);
+        state.failing_since.get_or_insert((now.wall, now.mono));
         state.last_error.clone_from(&answer.error);
+        if let Some(event) = flight.event
+            && answer.verdict == Verdict::RetryUnwell
+        {
+            // The endpoint is not back. That is no attempt of this event, and no row: it waits on, first in its line.
+            let replay = state.replay.as_ref().map(|r| r.generation);
+            if flight.lane != REPLAY || replay == Some(delivery.1) {
+                state.put_back(flight.lane, flight.key, event);
+            }
+            self.consider_stopping(sub, answer, false, now);
+            return;
+        }
         let fresh = !state.exceptions.contains_key(&delivery);
         let mut exception = state
             .exceptions
@@ -187,7 +228,7 @@ impl Machine {
                 let waiting = self_block(state, key, delivery, &mut self.live_open);
                 exception.waiting.extend(waiting);
             }
-            self.settle(sub, flight.lane, delivery.0);
+            self.settle(sub, flight.lane, delivery);
         }
         let Some(state) = self.subs.get_mut(&sub) else { return };
         let dead = answer.verdict != Verdict::Gone && exception.attempts >= state.spec.subscription.max_attempts;
@@ -202,7 +243,7 @@ impl Machine {
             state.exceptions.insert(delivery, exception);
             self.dirty.insert((sub, delivery.0, delivery.1));
         }
-        self.consider_stopping(sub, answer, failing_since, now);
+        self.consider_stopping(sub, answer, fresh, now);
     }
 
     fn bury(&mut self, sub: SubNo, mut exception: Exception, answer: &Answer, now: Now) {
@@ -215,8 +256,10 @@ impl Machine {
             attempts: exception.attempts,
             error: answer.error.clone().unwrap_or_default(),
         });
-        if exception.key.is_some() && state.spec.subscription.on_dead == OnDead::Hold {
-            let key = (exception.seq, exception.generation);
+        let key = (exception.seq, exception.generation);
+        let holder = exception.key.as_ref().and_then(|k| state.keys.busy_with(k));
+        if holder == Some(key) && state.spec.subscription.on_dead == OnDead::Hold {
+            exception.next_at = HELD;
             self.dirty.insert((sub, key.0, key.1));
             state.exceptions.insert(key, exception);
             return;
@@ -226,21 +269,22 @@ impl Machine {
         self.go_on(sub, exception, now);
     }
 
-    fn consider_stopping(&mut self, sub: SubNo, answer: &Answer, failing_since: Timestamp, now: Now) {
+    fn consider_stopping(&mut self, sub: SubNo, answer: &Answer, fresh: bool, now: Now) {
         let Some(state) = self.subs.get(&sub) else { return };
         let open = state.exceptions.len();
+        let Some((since, begun)) = state.failing_since else { return };
         if answer.verdict == Verdict::Gone {
             self.stop(sub, true, "the endpoint answered 410 Gone".into());
-        } else if now.wall.since(failing_since) >= self.policy.disable_after {
-            let since = failing_since.to_string();
+        } else if now.mono.saturating_sub(begun) >= self.policy.disable_after {
             self.stop(sub, true, format!("the endpoint has only failed since {since}"));
-        } else if open >= self.policy.open_exceptions {
+        } else if fresh && open >= self.policy.open_exceptions {
+            // Only when there is one more: whoever resumes it lets the others be tried again first.
             self.stop(sub, false, format!("{open} deliveries wait to be tried again"));
         }
     }
 
     /// A row whose exception is over: written once, then forgotten here.
-    fn finish(&mut self, row: Exception, keep: bool) {
+    pub(super) fn finish(&mut self, row: Exception, keep: bool) {
         let key = (row.sub, row.seq, row.generation);
         if keep {
             self.finished.insert(key, row);
@@ -252,6 +296,9 @@ impl Machine {
     pub(super) fn go_on(&mut self, sub: SubNo, exception: Exception, now: Now) {
         let Some(state) = self.subs.get_mut(&sub) else { return };
         let Some(key) = exception.key else { return };
+        if exception.waiting.len() <= self.policy.key_waiters / 2 {
+            state.crowded.remove(&key);
+        }
         let mut waiting = exception.waiting.into_iter();
         let Some(next) = waiting.next() else {
             state.keys.release(&key, (exception.seq, exception.generation));
@@ -267,8 +314,12 @@ impl Machine {
     }
 
     /// An event of a lane is settled: the position may pass it.
-    pub(super) fn settle(&mut self, sub: SubNo, lane: u8, seq: Seq) {
+    pub(super) fn settle(&mut self, sub: SubNo, lane: u8, (seq, generation): DeliveryKey) {
         let Some(state) = self.subs.get_mut(&sub) else { return };
+        // An answer to a replay that was cancelled says nothing about the next one.
+        if lane == REPLAY && state.replay.as_ref().is_none_or(|r| r.generation != generation) {
+            return;
+        }
         if !state.lane(lane).open.remove(&seq) {
             return;
         }
@@ -288,7 +339,7 @@ impl Machine {
     }
 
     /// After an answer: read on, rejoin those that keep up, end a replay.
-    fn catch_up(&mut self, sub: SubNo, now: Now) {
+    pub(super) fn catch_up(&mut self, sub: SubNo, now: Now) {
         let Some(state) = self.subs.get(&sub) else { return };
         if state.mode == Mode::Behind || state.replay.is_some() {
             self.refill(sub);

@@ -7,16 +7,18 @@ use std::{
 
 use nexus_core::{
     event::Seq,
+    retry::RETRY_AFTER_CAP,
     store::{Exception, ExceptionState, Position, SubNo},
 };
 
 use super::{
     lane::REPLAY,
     machine::{Machine, Now, Policy},
+    outcome::HELD,
     spec::Spec,
     state::{Mode, State},
 };
-use crate::{receipts::Receipt, subscription::OnDead};
+use crate::receipts::Receipt;
 
 /// What was found in the store.
 #[derive(Debug, Default)]
@@ -31,8 +33,21 @@ pub struct Found {
     pub exceptions: Vec<Exception>,
     /// Receipts at or beyond their subscription's position.
     pub receipts: Vec<Receipt>,
-    /// Replays under way: subscription, generation, last seq.
-    pub replays: Vec<(SubNo, u32, Seq)>,
+    /// Replays under way.
+    pub replays: Vec<FoundReplay>,
+}
+
+/// A replay that was under way.
+#[derive(Clone, Copy, Debug)]
+pub struct FoundReplay {
+    /// Subscription.
+    pub sub: SubNo,
+    /// Its number.
+    pub generation: u32,
+    /// First seq.
+    pub from: Seq,
+    /// Last seq.
+    pub until: Seq,
 }
 
 impl Machine {
@@ -55,14 +70,19 @@ impl Machine {
         }
         machine.settled(&found.receipts, &found.exceptions);
         for exception in found.exceptions {
-            machine.reopen(exception);
+            machine.reopen(exception, now);
         }
-        for (sub, generation, until) in found.replays {
-            let from = machine.subs.get_mut(&sub).map_or(1, |s| s.lane(REPLAY).next);
-            machine.replay(sub, generation, from, until);
+        for FoundReplay { sub, generation, from, until } in found.replays {
+            let reached = machine.subs.get_mut(&sub).map_or(0, |s| s.lane(REPLAY).next);
+            machine.replay(sub, generation, from.max(reached), until);
         }
         let all: Vec<SubNo> = machine.subs.keys().copied().collect();
         for sub in all {
+            if machine.state(sub).is_some_and(|s| s.replay.is_none() && s.lanes[usize::from(REPLAY)].next > 0) {
+                // What a replay that is over has left.
+                machine.cancel_replay(sub);
+            }
+            machine.let_go(sub, now);
             machine.pump(sub, now);
             machine.refill(sub);
         }
@@ -76,6 +96,10 @@ impl Machine {
                 self.matcher.add(no, filter);
             }
         }
+        let lanes = spec.subscription.lanes();
+        let (own, foreign): (Vec<Position>, Vec<Position>) =
+            own.iter().partition(|p| p.lane == REPLAY || lanes.clone().any(|l| l == p.lane));
+        self.gone.extend(foreign.iter().map(|p| (p.sub, p.lane)));
         let behind = own.iter().any(|p| p.lane != REPLAY) || !active;
         let mode = if behind { Mode::Behind } else { Mode::Live };
         let mut state = State::new(spec, self.policy.breaker, active, mode, watermark);
@@ -83,6 +107,7 @@ impl Machine {
             state.lane(position.lane).next = position.next;
         }
         if behind {
+            self.behind.insert(no);
             self.moved.insert(no);
         }
         self.subs.insert(no, state);
@@ -107,18 +132,30 @@ impl Machine {
         }
     }
 
-    fn reopen(&mut self, exception: Exception) {
-        let Some(state) = self.subs.get_mut(&exception.sub) else { return };
+    fn reopen(&mut self, mut exception: Exception, now: Now) {
         let delivery = (exception.seq, exception.generation);
-        let holds = state.spec.subscription.on_dead == OnDead::Hold && exception.key.is_some();
-        let held = exception.state == ExceptionState::Dead && (holds || !exception.waiting.is_empty());
+        let Some(state) = self.subs.get_mut(&exception.sub) else {
+            if exception.state == ExceptionState::Retrying {
+                // Its subscription was removed, and the crash came before the row was.
+                self.dirty.insert((exception.sub, delivery.0, delivery.1));
+            }
+            return;
+        };
+        let holds = exception.next_at == HELD || !exception.waiting.is_empty();
+        let held = exception.state == ExceptionState::Dead && exception.key.is_some() && holds;
         if exception.state != ExceptionState::Retrying && !held {
             return;
         }
         if let Some(key) = &exception.key {
             state.keys.block(key, delivery);
         }
+        if let Some(key) = exception.key.as_ref().filter(|_| exception.waiting.len() >= self.policy.key_waiters) {
+            state.crowded.insert(key.clone());
+        }
         if exception.state == ExceptionState::Retrying {
+            // Not further ahead than any wait can be: the wall clock may have been set back while nobody looked.
+            let longest = state.spec.subscription.longest_wait().max(RETRY_AFTER_CAP);
+            exception.next_at = exception.next_at.min(now.wall.plus(longest));
             state.retries.insert((exception.next_at, delivery.0, delivery.1));
         }
         state.exceptions.insert(delivery, exception);

@@ -40,16 +40,24 @@ impl Machine {
             entries.push(Entry::PositionGone(sub, lane));
         }
         for sub in std::mem::take(&mut self.moved) {
-            let Some(state) = self.subs.get(&sub) else { continue };
+            let Some(state) = self.subs.get_mut(&sub) else { continue };
             if state.mode == Mode::Behind {
                 for lane in state.log_lanes() {
-                    let next = state.lanes[usize::from(*lane)].position();
+                    let lane_state = state.lane(*lane);
+                    if lane_state.caught {
+                        lane_state.next = self.head + 1;
+                    }
+                    let next = lane_state.position();
                     entries.push(Entry::Position(Position { sub, lane: *lane, next }));
                 }
             }
-            if state.replay.is_some() {
-                let next = state.lanes[usize::from(REPLAY)].position();
-                entries.push(Entry::Position(Position { sub, lane: REPLAY, next }));
+            let over = state.replay.is_none();
+            let lane = state.lane(REPLAY);
+            if lane.next > 0 {
+                entries.push(Entry::Position(Position { sub, lane: REPLAY, next: lane.position() }));
+            }
+            if over {
+                lane.next = 0;
             }
         }
         let watermark = self.watermark();

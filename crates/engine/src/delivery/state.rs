@@ -22,13 +22,15 @@ use super::{
 
 /// Bytes of events that wait in memory for one subscription.
 const WINDOW_BYTES: usize = 4 << 20;
+/// Times a lane that has something waiting is passed over before it is its turn.
+const PATIENCE: u8 = 16;
 
 /// How a subscription reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// It keeps up: it is fed with each new event and has no position of its own.
     Live,
-    /// It reads by itself from its own positions.
+    /// It has positions of its own, and reads by itself until it has caught up.
     Behind,
 }
 
@@ -39,10 +41,14 @@ pub struct Flight {
     pub lane: u8,
     /// When it left, monotonic.
     pub since: Duration,
-    /// A probe ahead of its time does not use up an attempt.
+    /// It uses up an attempt. One that only asks whether the endpoint is back does not.
     pub counts: bool,
     /// Ordering key.
     pub key: Option<String>,
+    /// It asks whether the endpoint is back.
+    pub probe: bool,
+    /// The event of a probe that never failed yet: it goes back in line when the endpoint is not back.
+    pub event: Option<Arc<StoredEvent>>,
 }
 
 /// A replay under way.
@@ -81,10 +87,14 @@ pub struct State {
     pub settled: HashSet<Seq>,
     /// A replay, if one runs.
     pub replay: Option<ReplayState>,
-    /// Picks so far, for aging.
-    pub picks: u32,
-    /// First failure since the last success, wall time.
-    pub failing_since: Option<Timestamp>,
+    /// Keys with so many waiting that nothing more is read until they have shrunk.
+    pub crowded: HashSet<String>,
+    /// How often each lane was passed over although it had something, for aging.
+    pub skipped: [u8; LANES],
+    /// Probes sent so far.
+    pub probes: u32,
+    /// First failure since the last success, wall and monotonic time.
+    pub failing_since: Option<(Timestamp, Duration)>,
     /// For people.
     pub last_error: Option<String>,
     /// For people.
@@ -109,7 +119,7 @@ pub enum Pick {
     Retry {
         /// Which.
         delivery: DeliveryKey,
-        /// It was due, so it uses up an attempt.
+        /// It uses up an attempt.
         counts: bool,
     },
 }
@@ -118,7 +128,7 @@ impl State {
     /// A subscription that reads from `next` on.
     pub fn new(spec: Arc<Spec>, policy: BreakerPolicy, active: bool, mode: Mode, next: Seq) -> Self {
         let mut lanes: [Lane; LANES] = Default::default();
-        for lane in &mut lanes {
+        for lane in &mut lanes[..usize::from(REPLAY)] {
             lane.next = next;
         }
         Self {
@@ -133,7 +143,9 @@ impl State {
             breaker: Breaker::new(policy),
             settled: HashSet::new(),
             replay: None,
-            picks: 0,
+            crowded: HashSet::new(),
+            skipped: [0; LANES],
+            probes: 0,
             failing_since: None,
             last_error: None,
             last_success: None,
@@ -143,7 +155,7 @@ impl State {
 
     /// Lanes that follow the log.
     pub fn log_lanes(&self) -> &'static [u8] {
-        if self.spec.subscription.ordered { &[ORDERED] } else { &[0, 1, 2, 3] }
+        log_lanes(self.spec.subscription.ordered)
     }
 
     /// One lane.
@@ -180,6 +192,16 @@ impl State {
         self.log_lanes().iter().map(|l| self.lanes[usize::from(*l)].position()).min()
     }
 
+    /// The smallest seq whose event is still needed: not settled, or to be tried again.
+    pub fn oldest_needed(&self) -> Option<Seq> {
+        let position = match self.mode {
+            Mode::Live => self.first_open(),
+            Mode::Behind => self.position(),
+        };
+        let retrying = self.exceptions.keys().map(|(seq, _)| *seq).min();
+        position.into_iter().chain(retrying).min()
+    }
+
     /// Exceptions that will be tried again.
     pub fn retrying(&self) -> usize {
         self.exceptions.values().filter(|e| e.state == ExceptionState::Retrying).count()
@@ -209,32 +231,69 @@ impl State {
         None
     }
 
-    /// What to send next, if anything. With `probing`, the endpoint is given one chance: an exception before its time
-    /// rather than an event that never failed yet.
+    /// What to send next, if anything. With `probing`, the endpoint is given one chance: in turn an exception (also
+    /// before its time) and an event that never failed, so that one event that always fails can't keep the breaker open.
     pub fn pick(&mut self, now: Timestamp, probing: bool) -> Option<Pick> {
-        self.picks = self.picks.wrapping_add(1);
-        let first = self.retries.first().copied();
-        if let Some((at, seq, generation)) = first
-            && (at <= now || probing)
-            && (probing || self.lanes[3].ready.is_empty())
-        {
-            self.retries.remove(&(at, seq, generation));
-            return Some(Pick::Retry { delivery: (seq, generation), counts: at <= now });
+        if !probing {
+            return self.pick_retry(now, false).or_else(|| self.pick_fresh());
         }
-        if let Some((key, waiting)) = self.keys.take() {
-            self.ready_bytes = self.ready_bytes.saturating_sub(waiting.event.weight());
-            return Some(Pick::Fresh { lane: ORDERED, key: Some(key), waiting });
+        self.probes = self.probes.wrapping_add(1);
+        if self.probes.is_multiple_of(2) {
+            self.pick_fresh().or_else(|| self.pick_retry(now, true))
+        } else {
+            self.pick_retry(now, true).or_else(|| self.pick_fresh())
         }
-        // Every sixteenth pick begins at the low end, so that nothing starves.
-        let upward: [u8; 5] = [REPLAY, 0, 1, 2, 3];
-        let downward: [u8; 5] = [3, 2, 1, 0, REPLAY];
-        let order = if self.picks.is_multiple_of(16) { upward } else { downward };
-        for lane in order {
-            if let Some(waiting) = self.lane(lane).ready.pop_front() {
-                self.ready_bytes = self.ready_bytes.saturating_sub(waiting.event.weight());
-                return Some(Pick::Fresh { lane, key: None, waiting });
-            }
-        }
-        None
     }
+
+    fn pick_retry(&mut self, now: Timestamp, probing: bool) -> Option<Pick> {
+        let (at, seq, generation) = self.retries.first().copied()?;
+        let due = at <= now;
+        if !probing && (!due || !self.lanes[3].ready.is_empty()) {
+            return None;
+        }
+        self.retries.remove(&(at, seq, generation));
+        // While others wait for the endpoint, a probe is about the endpoint and not about this event.
+        let counts = due && !(probing && self.waiting() > 0);
+        Some(Pick::Retry { delivery: (seq, generation), counts })
+    }
+
+    fn has_ready(&self, lane: u8) -> bool {
+        if lane == ORDERED { self.keys.has_ready() } else { !self.lanes[usize::from(lane)].ready.is_empty() }
+    }
+
+    /// The most urgent lane, unless another has been passed over too often.
+    fn pick_fresh(&mut self) -> Option<Pick> {
+        const URGENCY: [u8; LANES] = [3, ORDERED, 2, 1, 0, REPLAY];
+        let ready: Vec<u8> = URGENCY.into_iter().filter(|l| self.has_ready(*l)).collect();
+        let first = *ready.first()?;
+        let starved = ready.iter().copied().find(|l| self.skipped[usize::from(*l)] >= PATIENCE);
+        let lane = starved.unwrap_or(first);
+        for one in URGENCY {
+            let skipped = &mut self.skipped[usize::from(one)];
+            *skipped = if one != lane && ready.contains(&one) { skipped.saturating_add(1) } else { 0 };
+        }
+        let (key, waiting) = if lane == ORDERED {
+            let (key, waiting) = self.keys.take()?;
+            (Some(key), waiting)
+        } else {
+            (None, self.lane(lane).ready.pop_front()?)
+        };
+        self.ready_bytes = self.ready_bytes.saturating_sub(waiting.event.weight());
+        Some(Pick::Fresh { lane, key, waiting })
+    }
+
+    /// A probe that never failed before did not come through: its event waits again, first in its line.
+    pub fn put_back(&mut self, lane: u8, key: Option<String>, event: Arc<StoredEvent>) {
+        self.ready_bytes += event.weight();
+        let waiting = Waiting { seq: event.seq, event };
+        match key {
+            Some(key) => self.keys.put_back(key, waiting),
+            None => self.lane(lane).ready.push_front(waiting),
+        }
+    }
+}
+
+/// Lanes that follow the log.
+pub fn log_lanes(ordered: bool) -> &'static [u8] {
+    if ordered { &[ORDERED] } else { &[0, 1, 2, 3] }
 }

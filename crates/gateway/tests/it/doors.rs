@@ -90,7 +90,7 @@ async fn metrics_count_events_sockets_requests_and_refusals() {
     rig.send("GET", "/api/v1/events", &[], b"").await;
     let metrics = rig.metrics().await;
     assert_eq!(metrics[r#"nexus_websocket_connections{kind="websocket"}"#], 5.0);
-    assert!(metrics["nexus_events_last_minute"] >= 7.0, "{:?}", metrics["nexus_events_last_minute"]);
+    assert!(metrics["nexus_events_per_minute"] >= 7.0, "{:?}", metrics["nexus_events_per_minute"]);
     assert_eq!(metrics[r#"nexus_refused_requests_total{reason="UNAUTHENTICATED"}"#], 2.0);
     assert!(metrics[r#"nexus_http_requests_total{route="/metrics",method="GET",status="200"}"#] >= 1.0);
     assert!(metrics.keys().any(|k| k.starts_with("nexus_http_request_seconds_bucket")));
