@@ -91,6 +91,25 @@ async fn the_seeds_webhooks_take_their_own_key_and_answer_a_repeat_the_same() {
     hub.stop().await;
 }
 
+#[tokio::test]
+async fn the_secret_of_the_environment_is_that_of_nexus_and_of_the_seeds_nodes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let env = [("NEXUS_SECRET_KEY", "shared-secret"), ("NEXUS_SECRET_KEY_FACTORY", "own-secret")];
+    let hub = Hub::start_with(dir.path(), &[], &env).await;
+    let event = r#"{"event":"a.b","payload":{}}"#;
+    let accepted = http::post_signed(hub.address(), "/events", "shared-secret", event).await;
+    assert_eq!(accepted.status, 200, "{accepted:?}");
+    let paid = r#"{"transactionId":"t","amount":1,"payerId":"p"}"#;
+    let flowpay = http::post_signed(hub.address(), "/webhook/flowpay", "shared-secret", paid).await;
+    assert_eq!(flowpay.status, 200, "{flowpay:?}");
+    let minted = r#"{"contractAddress":"0xc","txHash":"0xt"}"#;
+    let shared = http::post_signed(hub.address(), "/webhook/factory", "shared-secret", minted).await;
+    assert_eq!(shared.status, 401, "a node with a secret of its own has only that");
+    let own = http::post_signed(hub.address(), "/webhook/factory", "own-secret", minted).await;
+    assert_eq!(own.status, 200, "{own:?}");
+    hub.stop().await;
+}
+
 /// N-006
 #[tokio::test]
 async fn health_needs_no_token() {
@@ -230,7 +249,7 @@ async fn the_seeds_four_metrics_are_counted() {
         let body = read().await;
         sum(&body, "nexus_websocket_connections") == Some(5.0)
             && sum(&body, "nexus_retry_queue_size") == Some(1.0)
-            && sum(&body, "nexus_events_last_minute").is_some()
+            && ["nexus_events_per_minute", "nexus_events_last_minute"].iter().any(|name| sum(&body, name).is_some())
             && sum(&body, "nexus_reaction_duration_seconds_count") >= Some(1.0)
     })
     .await;

@@ -1,7 +1,7 @@
 //! An endpoint that remembers what it got, and answers as it is told.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
@@ -37,6 +37,7 @@ impl Got {
 
 struct Desk {
     got: Mutex<Vec<Got>>,
+    ids: Mutex<HashSet<String>>,
     answers: Mutex<VecDeque<u16>>,
     gate: Option<Semaphore>,
     count: watch::Sender<usize>,
@@ -60,6 +61,7 @@ impl Sink {
     pub async fn with(answers: &[u16], gate: Option<usize>) -> Self {
         let desk = Arc::new(Desk {
             got: Mutex::default(),
+            ids: Mutex::default(),
             answers: Mutex::new(answers.iter().copied().collect()),
             gate: gate.map(Semaphore::new),
             count: watch::channel(0).0,
@@ -82,6 +84,26 @@ impl Sink {
         self.desk.got.lock().expect("no handler panics").clone()
     }
 
+    /// Waits until every event of `wanted` was here at least once.
+    pub async fn has(&self, what: &str, mut wanted: Vec<String>) {
+        let mut changed = self.desk.count.subscribe();
+        let search = async {
+            loop {
+                {
+                    let ids = self.desk.ids.lock().expect("no handler panics");
+                    while wanted.last().is_some_and(|id| ids.contains(id)) {
+                        wanted.pop();
+                    }
+                }
+                if wanted.is_empty() {
+                    return;
+                }
+                changed.changed().await.expect("the desk is ours");
+            }
+        };
+        assert!(tokio::time::timeout(PATIENCE, search).await.is_ok(), "{what} did not come");
+    }
+
     /// Waits until what it got satisfies `enough`.
     pub async fn until(&self, what: &str, enough: impl Fn(&[Got]) -> bool) -> Vec<Got> {
         let mut changed = self.desk.count.subscribe();
@@ -102,7 +124,10 @@ impl Sink {
 }
 
 async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    let body = serde_json::from_slice(&body).unwrap_or_default();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(id) = body["id"].as_str() {
+        desk.ids.lock().expect("no handler panics").insert(id.to_owned());
+    }
     desk.got.lock().expect("no handler panics").push(Got { headers, body });
     desk.count.send_modify(|count| *count += 1);
     if let Some(gate) = &desk.gate {
