@@ -94,6 +94,9 @@ async fn metrics_count_events_sockets_requests_and_refusals() {
     assert_eq!(metrics[r#"nexus_refused_requests_total{reason="UNAUTHENTICATED"}"#], 2.0);
     assert!(metrics[r#"nexus_http_requests_total{route="/metrics",method="GET",status="200"}"#] >= 1.0);
     assert!(metrics.keys().any(|k| k.starts_with("nexus_http_request_seconds_bucket")));
+    for resource in ["nexus_store_file_bytes", "nexus_disk_free_bytes", "nexus_http_connections"] {
+        assert!(metrics.contains_key(resource), "{resource}");
+    }
     drop(sockets);
     rig.stop().await;
 }

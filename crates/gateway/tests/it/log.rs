@@ -8,7 +8,7 @@ fn types(reply: &crate::rig::Reply) -> Vec<&str> {
     reply.body["data"].as_array().expect("a list").iter().filter_map(|e| e["type"].as_str()).collect()
 }
 
-/// N-027, S-203
+/// N-027
 #[tokio::test]
 async fn events_are_found_by_type_source_correlation_and_page_by_page() {
     let rig = Rig::new().await;
