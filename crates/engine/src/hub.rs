@@ -11,7 +11,9 @@ use nexus_core::{
     id::EventId,
     limits::EVENT_DEPTH,
     problem::{Code, Problem},
-    store::{Appended, Commit, EventPage, EventQuery, Exception, ExceptionQuery, ExceptionState, Store, StoreError, SubNo},
+    store::{
+        Appended, Commit, EventPage, EventQuery, Exception, ExceptionQuery, ExceptionState, Store, StoreError, SubNo,
+    },
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, ClientOptions};
@@ -162,7 +164,8 @@ impl HubBuilder {
         let vault = Arc::new(Vault::open(desk.clone(), key).await?);
         let (command_sender, commands) = mpsc::channel(256);
         let dispatch = Dispatch::new(command_sender);
-        let log = Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
+        let log =
+            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
         let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
         let tokens = Tokens::open(desk.clone()).await?;
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
@@ -178,8 +181,7 @@ impl HubBuilder {
                 tracer
             }
         };
-        let sender =
-            Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
+        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
         let found = find(&*store, &stored, &revisions, &replays).await?;
         let fence = store.acquire(0).await?;
         let now = Now { wall: clock.now(), mono: clock.mono() };
@@ -194,8 +196,7 @@ impl HubBuilder {
             stored,
             revisions,
         ));
-        let replays =
-            Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
+        let replays = Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
         let alerts = Arc::new(Alerts::new(config.alerts, Arc::clone(&sender), Arc::clone(&clock)));
         let keeper = Keeper {
             desk: desk.clone(),

@@ -220,7 +220,8 @@ impl Log {
     /// Writes a consistent copy of the store to `path`.
     pub async fn backup(&self, path: &Path, by: &Principal) -> Result<(), Problem> {
         self.desk.store.backup(path).await.map_err(unreadable)?;
-        let commit = Commit { events: vec![self.desk.audit(by, "log.backed_up", &serde_json::json!({}))], ..Commit::default() };
+        let commit =
+            Commit { events: vec![self.desk.audit(by, "log.backed_up", &serde_json::json!({}))], ..Commit::default() };
         self.desk.commit(commit).await.map(|_| ())
     }
 }
@@ -269,7 +270,10 @@ impl Walk {
         if !checkpoint.verifies() {
             self.fail(checkpoint.seq, "the checkpoint's signature does not hold".into());
         } else if checkpoint.seq > head.seq {
-            let message = format!("the log ends at {}, but the checkpoint knew event {}: its tail was cut", head.seq, checkpoint.seq);
+            let message = format!(
+                "the log ends at {}, but the checkpoint knew event {}: its tail was cut",
+                head.seq, checkpoint.seq
+            );
             self.fail(head.seq + 1, message);
         } else if reached.is_some_and(|hash| hex(&hash) != checkpoint.hash) {
             self.fail(checkpoint.seq, "its hash is not the checkpoint's: the log was rewritten".into());

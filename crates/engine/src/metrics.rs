@@ -1,22 +1,11 @@
 //! The engine's metrics: every name, unit and help text is declared here.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::AtomicU64,
-};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
-use nexus_core::{
-    event::StoredEvent,
-    retry::Verdict,
-};
+use nexus_core::{event::StoredEvent, retry::Verdict};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::Histogram,
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -104,14 +93,30 @@ impl Metrics {
             r.register("dead_letters", "Dead letters made since the start", m.dead_letters.clone());
             r.register("dead_letters_waiting", "Dead letters that wait for a person", m.dead_waiting.clone());
             r.register("retry_queue_size", "Deliveries that wait to be tried again", m.retry_queue.clone());
-            r.register("subscription_lag_events", "Events between a subscription's position and the head", m.lag.clone());
+            r.register(
+                "subscription_lag_events",
+                "Events between a subscription's position and the head",
+                m.lag.clone(),
+            );
             r.register("breaker_state", "Breaker per subscription: 0 closed, 1 half open, 2 open", m.breaker.clone());
             let s = &m.store;
             r.register("log_head_seq", "Last seq of the log", s.head.clone());
             r.register("store_commits", "Commits since the start", s.commits.clone());
-            r.register("store_groups", "Transactions since the start; commits per group is the batch size", s.groups.clone());
-            r.register("store_group_seconds_total", "Time spent in transactions, syncs included", s.group_seconds.clone());
-            r.register("store_last_group_seconds", "Time of the last transaction, sync included", s.last_group_seconds.clone());
+            r.register(
+                "store_groups",
+                "Transactions since the start; commits per group is the batch size",
+                s.groups.clone(),
+            );
+            r.register(
+                "store_group_seconds_total",
+                "Time spent in transactions, syncs included",
+                s.group_seconds.clone(),
+            );
+            r.register(
+                "store_last_group_seconds",
+                "Time of the last transaction, sync included",
+                s.last_group_seconds.clone(),
+            );
             r.register("store_door_queue_items", "Commits from doors waiting for the writer", s.door_items.clone());
             r.register("store_door_queue_bytes", "Bytes from doors waiting for the writer", s.door_bytes.clone());
             r.register("store_own_queue_items", "The hub's own commits waiting for the writer", s.own_items.clone());

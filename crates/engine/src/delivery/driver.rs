@@ -26,11 +26,7 @@ use super::{
     outcome::Answer,
     spec::Spec,
 };
-use crate::{
-    metrics::Metrics,
-    supervisor::Spawn,
-    tail::Tail,
-};
+use crate::{metrics::Metrics, supervisor::Spawn, tail::Tail};
 
 /// Bookkeeping is saved at least this often while there is any.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
@@ -354,7 +350,9 @@ impl Running {
                     let range = SeqRange { after, until: None, priority };
                     self.read(sub, lane, range, limit);
                 }
-                Effect::Stop { sub, disabled, reason } => self.pending.push_back(Notice::Stop { sub, disabled, reason }),
+                Effect::Stop { sub, disabled, reason } => {
+                    self.pending.push_back(Notice::Stop { sub, disabled, reason })
+                }
                 Effect::Dead { sub, seq, lane, attempts, error } => {
                     self.driver.metrics.dead_letters.inc();
                     self.pending.push_back(Notice::Dead { sub, seq, lane, attempts, error });
