@@ -272,6 +272,13 @@ impl Subscriptions {
         revisions.get(&no).cloned().unwrap_or_default()
     }
 
+    /// Where a new revision begins: after what was dispatched, and never before the revision it replaces (after a crash
+    /// the dispatcher may stand before that one's beginning).
+    fn next_from(&self, no: SubNo, head: Seq) -> Seq {
+        let last = self.revisions_of(no).iter().map(|r| r.from_seq).max();
+        last.unwrap_or(0).max(head + 1)
+    }
+
     /// Checks everything a caller said, and fills in the defaults.
     fn build(&self, new: NewSubscription, by: &Principal) -> Result<(Subscription, Option<String>), Problem> {
         check_name("name", &new.name)?;
@@ -402,7 +409,8 @@ impl Subscriptions {
             opened = Some((vault_name, secret));
         }
         let hold = self.dispatch.hold().await?;
-        let spec = self.store(s.clone(), version, hold.head + 1, documents, by, "subscription.updated").await?;
+        let from = self.next_from(s.no, hold.head);
+        let spec = self.store(s.clone(), version, from, documents, by, "subscription.updated").await?;
         if let Some((vault_name, secret)) = opened {
             self.vault.opened(&vault_name, &secret);
         }
@@ -480,7 +488,7 @@ impl Subscriptions {
             no: s.no,
             name: s.name.clone(),
             revision: s.revision + 1,
-            from_seq: hold.head + 1,
+            from_seq: self.next_from(s.no, hold.head),
             filters: Vec::new(),
             predicate: None,
         };
