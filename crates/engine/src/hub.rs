@@ -1,19 +1,17 @@
 //! The hub: everything above the store, behind one handle.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
 use nexus_core::{
-    event::{NewEvent, Seq, StoredEvent},
+    event::{NewEvent, StoredEvent},
     id::EventId,
     limits::EVENT_DEPTH,
     problem::{Code, Problem},
-    store::{
-        Appended, Commit, EventPage, EventQuery, Exception, ExceptionQuery, ExceptionState, Store, StoreError, SubNo,
-    },
+    store::{Appended, Commit, EventPage, EventQuery, ExceptionState, Store, StoreError, SubNo},
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, ClientOptions};
@@ -26,9 +24,8 @@ use crate::{
     delivery::{
         attempt::{Handler, Sender},
         driver::Driver,
-        lane::REPLAY,
+        found::{Found, FoundReplay},
         machine::{Machine, Now, Policy},
-        recover::{Found, FoundReplay},
         spec::Spec,
     },
     desk::{Desk, refused, unreadable},
@@ -38,7 +35,6 @@ use crate::{
     keeper::Keeper,
     log::Log,
     metrics::Metrics,
-    receipts,
     replays::{Replay, ReplayState, Replays},
     retention::{Retention, RetentionRule},
     sources::{EnvironmentSecrets, Sources},
@@ -51,8 +47,6 @@ use crate::{
     vault::{Vault, VaultError, VaultKey},
 };
 
-/// Blocks of receipts read at the start, of each scope: what one window of deliveries can leave.
-const RECEIPT_BLOCKS: usize = 2_048;
 /// How often the house is kept.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
@@ -182,7 +176,11 @@ impl HubBuilder {
             }
         };
         let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
-        let found = find(&*store, &stored, &revisions, &replays).await?;
+        let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
+        let running = running
+            .map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq })
+            .collect();
+        let found = Found::read(&*store, compile(&stored, &revisions)?, running).await?;
         let fence = store.acquire(0).await?;
         let now = Now { wall: clock.now(), mono: clock.mono() };
         let machine = Machine::recover(config.policy, found, desk.jitter(), now);
@@ -245,42 +243,8 @@ impl HubBuilder {
     }
 }
 
-/// Rows that the machine needs: all that are open, and of those that are over the ones at or beyond the position.
-async fn find_exceptions(
-    store: &dyn Store,
-    ordered: &HashSet<SubNo>,
-    first: impl Fn(SubNo) -> Seq,
-) -> Result<Vec<Exception>, StoreError> {
-    let mut exceptions = Vec::new();
-    let counts = store.exception_counts().await?;
-    for (sub, state) in counts.iter().map(|(sub, state, _)| (*sub, *state)) {
-        let from = first(sub);
-        // A dead letter of an ordered subscription may hold its key, however old it is.
-        let open = match state {
-            ExceptionState::Retrying => true,
-            ExceptionState::Dead => ordered.contains(&sub),
-            ExceptionState::Delivered => false,
-        };
-        let mut after = (!open).then(|| (sub, from.saturating_sub(1), u32::MAX));
-        loop {
-            let query =
-                ExceptionQuery { sub: Some(sub), state: Some(state), after, limit: 1_000, ..ExceptionQuery::default() };
-            let page = store.exceptions(query).await?;
-            let Some(last) = page.last() else { break };
-            after = Some((last.sub, last.seq, last.generation));
-            exceptions.extend(page);
-        }
-    }
-    Ok(exceptions)
-}
-
-/// Reads what the machine needs to go on.
-async fn find(
-    store: &dyn Store,
-    stored: &[(Subscription, u64)],
-    revisions: &[Revision],
-    replays: &[(Replay, u64)],
-) -> Result<Found, StartError> {
+/// The stored subscriptions, compiled, and whether each delivers.
+fn compile(stored: &[(Subscription, u64)], revisions: &[Revision]) -> Result<Vec<(Arc<Spec>, bool)>, StartError> {
     let mut by_no: HashMap<SubNo, Vec<Revision>> = HashMap::new();
     for revision in revisions {
         by_no.entry(revision.no).or_default().push(revision.clone());
@@ -292,32 +256,7 @@ async fn find(
             .map_err(|e| StartError::Other(format!("subscription {:?}: {e}", subscription.name)))?;
         specs.push((Arc::new(spec), subscription.activity == Activity::Active));
     }
-    let ordered: HashSet<SubNo> =
-        specs.iter().map(|(s, _)| &s.subscription).filter(|s| s.ordered).map(|s| s.no).collect();
-    let positions = store.positions().await?;
-    let watermark = positions.iter().find(|p| p.sub == 0).map_or(1, |p| p.next);
-    let mut first: BTreeMap<SubNo, Seq> = BTreeMap::new();
-    for position in positions.iter().filter(|p| p.sub != 0 && p.lane != REPLAY) {
-        let next = first.entry(position.sub).or_insert(position.next);
-        *next = position.next.min(*next);
-    }
-    let exceptions = find_exceptions(store, &ordered, |sub| first.get(&sub).copied().unwrap_or(watermark)).await?;
-    let mut found = Vec::new();
-    for (scope, from) in std::iter::once((0, watermark)).chain(first) {
-        let blocks = store.receipts(scope, None, RECEIPT_BLOCKS).await?;
-        found.extend(blocks.iter().filter(|b| b.last >= from).flat_map(receipts::decode).filter(|r| r.seq >= from));
-    }
-    let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
-    Ok(Found {
-        log_head: store.head().seq,
-        specs,
-        positions,
-        exceptions,
-        receipts: found,
-        replays: running
-            .map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq })
-            .collect(),
-    })
+    Ok(specs)
 }
 
 impl Hub {
@@ -493,6 +432,7 @@ impl Hub {
     pub async fn observe(&self) {
         let store = &self.0.desk.store;
         let metrics = &self.0.metrics;
+        metrics.roll(self.0.desk.now());
         metrics.observe_store(&store.stats(), store.head().seq);
         if let Ok(counts) = store.exception_counts().await {
             let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();

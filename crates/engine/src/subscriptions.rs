@@ -188,7 +188,8 @@ impl Subscriptions {
         }
         let hold = self.dispatch.hold().await?;
         let head = self.desk.store.head().seq;
-        let from = since.map_or(hold.head, |s| s.min(head)) + 1;
+        // It begins after everything that was accepted before it, also where the dispatcher has yet to come by.
+        let from = since.map_or(hold.head.max(head), |s| s.min(head)) + 1;
         subscription.since_seq = from - 1;
         if from <= hold.head {
             // Its positions come first: without them a crash would let it begin at the watermark instead.
@@ -268,6 +269,13 @@ impl Subscriptions {
     fn revisions_of(&self, no: SubNo) -> Vec<Revision> {
         let revisions = self.revisions.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         revisions.get(&no).cloned().unwrap_or_default()
+    }
+
+    /// Where a new revision begins: after what was dispatched, and never before the revision it replaces (after a crash
+    /// the dispatcher may stand before that one's beginning).
+    fn next_from(&self, no: SubNo, head: Seq) -> Seq {
+        let last = self.revisions_of(no).iter().map(|r| r.from_seq).max();
+        last.unwrap_or(0).max(head + 1)
     }
 
     /// Checks everything a caller said, and fills in the defaults.
@@ -405,7 +413,8 @@ impl Subscriptions {
             opened = Some((vault_name, secret));
         }
         let hold = self.dispatch.hold().await?;
-        let spec = self.store(s.clone(), version, hold.head + 1, documents, by, "subscription.updated").await?;
+        let from = self.next_from(s.no, hold.head);
+        let spec = self.store(s.clone(), version, from, documents, by, "subscription.updated").await?;
         if let Some((vault_name, secret)) = opened {
             self.vault.opened(&vault_name, &secret);
         }
@@ -483,7 +492,7 @@ impl Subscriptions {
             no: s.no,
             name: s.name.clone(),
             revision: s.revision + 1,
-            from_seq: hold.head + 1,
+            from_seq: self.next_from(s.no, hold.head),
             filters: Vec::new(),
             predicate: None,
         };

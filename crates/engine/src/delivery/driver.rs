@@ -149,6 +149,8 @@ struct Running {
     saved_at: Duration,
     flushes: Vec<oneshot::Sender<()>>,
     flushing: Vec<oneshot::Sender<()>>,
+    /// End of the log when this began.
+    known: Seq,
     broken: bool,
 }
 
@@ -156,6 +158,7 @@ impl Driver {
     /// Runs until the engine is told to stop; then waits for what is out, and saves.
     pub async fn run(self) {
         let saved_at = self.clock.mono();
+        let known = self.store.head().seq;
         let running = Running {
             driver: self,
             outcomes: mpsc::channel(1024),
@@ -167,6 +170,7 @@ impl Driver {
             saved_at,
             flushes: Vec::new(),
             flushing: Vec::new(),
+            known,
             broken: false,
         };
         running.run().await;
@@ -306,6 +310,8 @@ impl Running {
         let now = self.now();
         match command {
             Command::Hold(reply, change) => {
+                // What an earlier process dispatched goes by the rules of then, also when it is dispatched again.
+                while self.driver.machine.head() < self.known && self.feed().await {}
                 if reply.send(self.driver.machine.head()).is_ok()
                     && let Ok(change) = change.await
                 {

@@ -7,6 +7,7 @@
 pub mod attempt;
 mod change;
 pub mod driver;
+pub mod found;
 pub mod key;
 pub mod lane;
 pub mod machine;

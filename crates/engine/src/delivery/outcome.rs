@@ -135,7 +135,7 @@ impl Machine {
         state.last_success = Some(now.wall);
         let known = state.exceptions.remove(&delivery);
         let attempt = known.as_ref().map_or(0, |e| e.attempts) + 1;
-        self.receipts.push(Receipt {
+        let receipt = Receipt {
             sub,
             seq: delivery.0,
             generation: delivery.1,
@@ -143,7 +143,11 @@ impl Machine {
             attempt,
             status: answer.status.unwrap_or(0),
             latency_us: u32::try_from(answer.latency.as_micros()).unwrap_or(u32::MAX),
-        });
+        };
+        self.receipts.push(receipt);
+        if state.mode == Mode::Live && delivery.1 == 0 && state.first_open().is_some_and(|first| first < delivery.0) {
+            state.ahead.push(receipt);
+        }
         let keep = state.spec.subscription.keep_exchanges;
         if let Some(mut exception) = known {
             let eventful = exception.log != "[]" || keep;
@@ -330,7 +334,9 @@ impl Machine {
             self.moved.insert(sub);
         } else if state.mode == Mode::Live {
             release(&mut self.live_open, seq);
-            if state.first_open().is_none() {
+            let first = state.first_open();
+            state.ahead.retain(|r| first.is_some_and(|first| r.seq > first));
+            if first.is_none() {
                 self.busy.remove(&sub);
             }
         } else {

@@ -27,6 +27,7 @@ impl Machine {
             return;
         }
         state.mode = Mode::Behind;
+        self.receipts.append(&mut state.ahead);
         for lane in state.log_lanes() {
             let lane = state.lane(*lane);
             lane.next = next;
@@ -114,7 +115,14 @@ impl Machine {
         let there = |e: &&Arc<StoredEvent>| e.seq <= until && matches!(e.data, Data::Present { .. });
         for event in events.iter().filter(there) {
             let takes = if lane == REPLAY { state.spec.takes_now(event) } else { state.spec.takes(event) };
-            if takes && (lane == REPLAY || !state.settled.remove(&event.seq)) {
+            let settled = match lane {
+                // After a crash it may be trying this one again already.
+                REPLAY => {
+                    state.replay.as_ref().is_none_or(|r| state.exceptions.contains_key(&(event.seq, r.generation)))
+                }
+                _ => state.settled.remove(&event.seq),
+            };
+            if takes && !settled {
                 blockers.extend(state.accept(event, Some(lane)));
             }
         }

@@ -12,6 +12,7 @@ use nexus_core::{
 };
 
 use super::{
+    found::{Found, FoundReplay},
     lane::REPLAY,
     machine::{Machine, Now, Policy},
     outcome::HELD,
@@ -19,36 +20,6 @@ use super::{
     state::{Mode, State},
 };
 use crate::receipts::Receipt;
-
-/// What was found in the store.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Last seq of the log.
-    pub log_head: Seq,
-    /// Subscriptions and whether they deliver.
-    pub specs: Vec<(Arc<Spec>, bool)>,
-    /// Saved positions.
-    pub positions: Vec<Position>,
-    /// Open exceptions, and all others at or beyond their subscription's position.
-    pub exceptions: Vec<Exception>,
-    /// Receipts at or beyond their subscription's position.
-    pub receipts: Vec<Receipt>,
-    /// Replays under way.
-    pub replays: Vec<FoundReplay>,
-}
-
-/// A replay that was under way.
-#[derive(Clone, Copy, Debug)]
-pub struct FoundReplay {
-    /// Subscription.
-    pub sub: SubNo,
-    /// Its number.
-    pub generation: u32,
-    /// First seq.
-    pub from: Seq,
-    /// Last seq.
-    pub until: Seq,
-}
 
 impl Machine {
     /// A machine that goes on where the store says the last one stood. Feed it the log after [`Machine::head`].
@@ -91,10 +62,10 @@ impl Machine {
 
     fn restore(&mut self, spec: Arc<Spec>, active: bool, own: &[Position], watermark: Seq) {
         let no = spec.subscription.no;
-        if let Some(rule) = spec.rules.last() {
-            for filter in &rule.filters {
-                self.matcher.add(no, filter);
-            }
+        // What is dispatched again may lie before the last rule began: the ones before it are still in force there.
+        let from = spec.rules.iter().rposition(|r| r.from_seq <= watermark).unwrap_or(0);
+        for filter in spec.rules[from..].iter().flat_map(|r| &r.filters) {
+            self.matcher.add(no, filter);
         }
         let lanes = spec.subscription.lanes();
         let (own, foreign): (Vec<Position>, Vec<Position>) =

@@ -150,7 +150,7 @@ impl Machine {
         }
         let all: Vec<SubNo> = self.subs.keys().copied().collect();
         for sub in all {
-            self.remember_due(sub, now);
+            self.pump(sub, now);
         }
     }
 

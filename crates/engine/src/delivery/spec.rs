@@ -56,7 +56,7 @@ pub fn view(event: &StoredEvent, name: &str) -> Vec<u8> {
     out
 }
 
-/// A subscription with its rules in order of `from_seq`.
+/// A subscription with its rules in order of revision.
 #[derive(Debug)]
 pub struct Spec {
     /// As stored.
@@ -70,13 +70,15 @@ pub struct Spec {
 impl Spec {
     /// Compiles a stored subscription with its revisions, in any order.
     pub fn compile(subscription: Subscription, revisions: &[Revision]) -> Result<Self, JqError> {
-        let mut rules: Vec<Rule> = revisions.iter().map(Rule::compile).collect::<Result<_, _>>()?;
-        rules.sort_by_key(|r| r.from_seq);
+        // By revision, not by seq: after a crash the dispatcher may stand before the seq an earlier revision began at.
+        let mut ascending: Vec<&Revision> = revisions.iter().collect();
+        ascending.sort_by_key(|r| r.revision);
+        let rules = ascending.into_iter().map(Rule::compile).collect::<Result<_, _>>()?;
         let key = subscription.key.as_deref().map(Jq::compile).transpose()?;
         Ok(Self { subscription, rules, key })
     }
 
-    /// The rule in force at `seq`.
+    /// The rule in force at `seq`: the latest revision that holds for it.
     pub fn rule_at(&self, seq: Seq) -> Option<&Rule> {
         self.rules.iter().rev().find(|r| r.from_seq <= seq)
     }

@@ -19,6 +19,7 @@ use super::{
     lane::{LANES, Lane, ORDERED, REPLAY, Waiting, lane_of},
     spec::Spec,
 };
+use crate::receipts::Receipt;
 
 /// Bytes of events that wait in memory for one subscription.
 const WINDOW_BYTES: usize = 4 << 20;
@@ -85,6 +86,9 @@ pub struct State {
     pub breaker: Breaker,
     /// Found settled at start beyond the position: not sent again when read.
     pub settled: HashSet<Seq>,
+    /// While it keeps up: successes beyond its first unsettled event. Their receipts lie among everyone's, where a
+    /// restart does not look for those of a subscription with positions of its own.
+    pub ahead: Vec<Receipt>,
     /// A replay, if one runs.
     pub replay: Option<ReplayState>,
     /// Keys with so many waiting that nothing more is read until they have shrunk.
@@ -142,6 +146,7 @@ impl State {
             retries: BTreeSet::new(),
             breaker: Breaker::new(policy),
             settled: HashSet::new(),
+            ahead: Vec::new(),
             replay: None,
             crowded: HashSet::new(),
             skipped: [0; LANES],
@@ -219,7 +224,8 @@ impl State {
             if let Some(blocker) = self.keys.busy_with(&key)
                 && let Some(exception) = self.exceptions.get_mut(&blocker)
             {
-                exception.waiting.push(event.seq);
+                let place = exception.waiting.partition_point(|seq| *seq < event.seq);
+                exception.waiting.insert(place, event.seq);
                 return Some(blocker);
             }
             self.keys.push(key, waiting);
