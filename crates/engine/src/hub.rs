@@ -122,6 +122,30 @@ impl std::fmt::Debug for Hub {
     }
 }
 
+/// Spans go to `endpoint`, where there is one.
+fn tracer(endpoint: Option<String>, clock: &Arc<dyn Clock>, client: &Client, spawn: &Spawn) -> Tracer {
+    let Some(endpoint) = endpoint else { return Tracer::off(Arc::clone(clock)) };
+    let (tracer, exporter) = Tracer::exporting(Arc::clone(clock));
+    spawn.start(TaskKind::Background, exporter.run(client.clone(), endpoint));
+    tracer
+}
+
+/// The delivery machine as the last process left it.
+async fn recover(
+    desk: &Desk,
+    stored: &[(Subscription, u64)],
+    revisions: &[Revision],
+    replays: &[(Replay, u64)],
+    policy: Policy,
+) -> Result<Machine, StartError> {
+    let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
+    let running =
+        running.map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq }).collect();
+    let found = Found::read(&*desk.store, compile(stored, revisions)?, running).await?;
+    let now = Now { wall: desk.clock.now(), mono: desk.clock.mono() };
+    Ok(Machine::recover(policy, found, desk.jitter(), now))
+}
+
 impl HubBuilder {
     /// With these settings.
     #[must_use]
@@ -146,6 +170,7 @@ impl HubBuilder {
     }
 
     /// Opens the vault, recovers the deliveries, and starts dispatching.
+    #[expect(clippy::too_many_lines, reason = "the wiring of every part, once, in the order it must happen")]
     pub async fn start(self) -> Result<Hub, StartError> {
         let Self { store, clock, test_clock, key, config, handlers } = self;
         let desk = Desk::new(Arc::clone(&store), Arc::clone(&clock));
@@ -167,24 +192,10 @@ impl HubBuilder {
         let replays: Vec<(Replay, u64)> = desk.load().await?;
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
-        let tracer = match config.otlp_endpoint {
-            None => Tracer::off(Arc::clone(&clock)),
-            Some(endpoint) => {
-                let (tracer, exporter) = Tracer::exporting(Arc::clone(&clock));
-                spawn.start(TaskKind::Background, exporter.run(client.clone(), endpoint));
-                tracer
-            }
-        };
+        let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
         let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
-        let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
-        let running = running
-            .map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq })
-            .collect();
-        let found = Found::read(&*store, compile(&stored, &revisions)?, running).await?;
+        let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
-        let now = Now { wall: clock.now(), mono: clock.mono() };
-        let machine = Machine::recover(config.policy, found, desk.jitter(), now);
-
         let (notice_sender, notices) = mpsc::channel(256);
         let subscriptions = Arc::new(Subscriptions::new(
             desk.clone(),
@@ -217,6 +228,7 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
             fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
             deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
@@ -236,7 +248,6 @@ impl HubBuilder {
             tracer,
         };
         let hub = Hub(Arc::new(inner));
-        let retention = Retention::new(hub.0.desk.clone(), hub.0.dispatch.clone(), config.retention);
         let housekeeping = hub.clone();
         hub.spawn().start(TaskKind::Background, async move { housekeeping.keep_house(retention).await });
         Ok(hub)
@@ -432,13 +443,12 @@ impl Hub {
     pub async fn observe(&self) {
         let store = &self.0.desk.store;
         let metrics = &self.0.metrics;
-        metrics.roll(self.0.desk.now());
         metrics.observe_store(&store.stats(), store.head().seq);
         if let Ok(counts) = store.exception_counts().await {
             let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();
             metrics.dead_waiting.set(i64::try_from(dead).unwrap_or(i64::MAX));
         }
-        let figures = self.0.dispatch.ask(|machine, now| crate::health::figures(machine, now)).await;
+        let figures = self.0.dispatch.ask(crate::health::figures).await;
         if let Ok(figures) = figures {
             figures.publish(metrics);
         }

@@ -357,7 +357,7 @@ impl Running {
                     self.read(sub, lane, range, limit);
                 }
                 Effect::Stop { sub, disabled, reason } => {
-                    self.pending.push_back(Notice::Stop { sub, disabled, reason })
+                    self.pending.push_back(Notice::Stop { sub, disabled, reason });
                 }
                 Effect::Dead { sub, seq, lane, attempts, error } => {
                     self.driver.metrics.dead_letters.inc();

@@ -25,18 +25,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Rig {
     pub(crate) hub: Hub,
-    pub(crate) clock: SystemClock,
     pub(crate) folder: Arc<tempfile::TempDir>,
-    pub(crate) store: Arc<dyn Store>,
 }
 
 impl Rig {
     pub(crate) async fn new() -> Self {
         Self::open(Arc::new(tempfile::tempdir().expect("a temporary folder")), HubConfig::default()).await
-    }
-
-    pub(crate) async fn with(config: HubConfig) -> Self {
-        Self::open(Arc::new(tempfile::tempdir().expect("a temporary folder")), config).await
     }
 
     pub(crate) async fn open(folder: Arc<tempfile::TempDir>, config: HubConfig) -> Self {
@@ -52,7 +46,7 @@ impl Rig {
             .start()
             .await
             .expect("the hub starts");
-        Self { hub, clock, folder, store }
+        Self { hub, folder }
     }
 
     pub(crate) async fn restart(self) -> Self {

@@ -228,7 +228,7 @@ impl World {
                     self.machine.state(r.sub),
                     self.now(),
                     self.machine.next_wake()
-                )
+                );
             })
             .filter(|r| r.state == ExceptionState::Dead)
             .map(|r| (r.sub, r.seq, r.generation))

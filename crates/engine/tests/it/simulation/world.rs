@@ -172,7 +172,7 @@ impl World {
                 Effect::Dead { sub, seq, attempts, .. } => self.check_dead(sub, seq, attempts),
                 Effect::Breaker { .. } => {}
                 Effect::Replayed { generation, completed } => {
-                    self.notices.push(Notice::Replayed(generation, completed))
+                    self.notices.push(Notice::Replayed(generation, completed));
                 }
             }
         }
