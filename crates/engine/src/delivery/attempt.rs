@@ -19,7 +19,6 @@ use super::{
     spec::{Spec, view},
 };
 use crate::{
-    jq::Jq,
     subscription::Target,
     trace::{Context, Tracer},
     vault::Vault,
@@ -275,15 +274,14 @@ impl Sender {
             Target::Http { method, url, headers, body } => {
                 let input = view(event, &name);
                 let url = if let Some(expression) = url.strip_prefix('=') {
-                    text(expression, &input)?
+                    text(delivery.spec, expression, &input)?
                 } else {
                     self.vault.expand(url)?
                 };
                 let body = match body {
-                    Some(expression) => Jq::compile(expression)
-                        .and_then(|jq| jq.run_text(&input))
-                        .map_err(|e| format!("body: {e}"))?
-                        .into(),
+                    Some(expression) => {
+                        delivery.spec.evaluate(expression, &input).map_err(|e| format!("body: {e}"))?.into()
+                    }
                     None => Bytes::copy_from_slice(event.json()),
                 };
                 (method.as_str(), url, headers, body)
@@ -299,7 +297,7 @@ impl Sender {
         }
         for (key, value) in extra {
             let value = match value.strip_prefix('=') {
-                Some(expression) => text(expression, &view(event, &name))?,
+                Some(expression) => text(delivery.spec, expression, &view(event, &name))?,
                 None => self.vault.expand(value)?,
             };
             set(&mut request, key, &value)?;
@@ -347,12 +345,10 @@ fn webhook_body(event: &StoredEvent, name: &str) -> Bytes {
     out.into()
 }
 
-fn text(expression: &str, input: &[u8]) -> Result<String, String> {
-    let value = Jq::compile(expression).and_then(|jq| jq.run(input)).map_err(|e| e.to_string())?;
-    Ok(match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    })
+fn text(spec: &Spec, expression: &str, input: &[u8]) -> Result<String, String> {
+    let result = spec.evaluate(expression, input)?;
+    // A JSON text goes out as what it says, everything else as it is written.
+    Ok(serde_json::from_str::<String>(&result).unwrap_or(result))
 }
 
 fn set(request: &mut Request, key: &str, value: &str) -> Result<(), String> {

@@ -1,10 +1,12 @@
 //! A subscription compiled for matching: which events it takes, by which key, under which name.
 
+use std::collections::BTreeMap;
+
 use nexus_core::{event::Seq, event::StoredEvent, topic::TopicFilter};
 
 use crate::{
     jq::{Jq, JqError},
-    subscription::{Revision, Subscription},
+    subscription::{Revision, Subscription, Target},
 };
 
 /// What was in force from a seq on.
@@ -65,6 +67,19 @@ pub struct Spec {
     pub rules: Vec<Rule>,
     /// The ordering key's expression.
     pub key: Option<Jq>,
+    /// The target's expressions by their text: compiling one costs more than sending a request.
+    expressions: BTreeMap<String, Jq>,
+}
+
+/// The jq expressions in a target.
+fn expressions(target: &Target) -> Vec<&str> {
+    let (url, headers, body) = match target {
+        Target::Webhook { headers, .. } => (None, headers, None),
+        Target::Http { url, headers, body, .. } => (url.strip_prefix('='), headers, body.as_deref()),
+        Target::Handler { .. } => return Vec::new(),
+    };
+    let values = headers.values().filter_map(|value| value.strip_prefix('='));
+    url.into_iter().chain(body).chain(values).collect()
 }
 
 impl Spec {
@@ -75,7 +90,18 @@ impl Spec {
         ascending.sort_by_key(|r| r.revision);
         let rules = ascending.into_iter().map(Rule::compile).collect::<Result<_, _>>()?;
         let key = subscription.key.as_deref().map(Jq::compile).transpose()?;
-        Ok(Self { subscription, rules, key })
+        let target = expressions(&subscription.target).into_iter();
+        let expressions = target.map(|text| Ok((text.to_owned(), Jq::compile(text)?))).collect::<Result<_, _>>()?;
+        Ok(Self { subscription, rules, key, expressions })
+    }
+
+    /// Runs one of the target's expressions over the view of an event; the result is JSON text.
+    pub fn evaluate(&self, expression: &str, input: &[u8]) -> Result<String, String> {
+        let jq = self.expressions.get(expression).ok_or("an expression of the target was not compiled")?;
+        let text = jq.run_text(input).map_err(|e| e.to_string())?;
+        serde_json::from_str::<serde::de::IgnoredAny>(&text)
+            .map_err(|_| "its result is no JSON (NaN, or a binary string)")?;
+        Ok(text)
     }
 
     /// The rule in force at `seq`: the latest revision that holds for it.
