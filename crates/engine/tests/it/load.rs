@@ -125,9 +125,9 @@ async fn fifty_thousand_idle_subscriptions_cost_no_writes_and_matching_stays_fas
     machine.tick(now);
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(5), "10,000 events among 50,000 subscriptions took {took:?}");
-    // Only the watermark, and positions of the one that has more to send than fits.
+    // Only the watermark, and the positions of the two that have something out.
     let entries = machine.unsaved(now);
-    assert!(entries.len() <= 8, "{} entries, such as {:?}", entries.len(), entries.first());
+    assert!(entries.len() <= 9, "{} entries, such as {:?}", entries.len(), entries.first());
 }
 
 #[tokio::test]
