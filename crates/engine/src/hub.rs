@@ -91,6 +91,7 @@ pub struct HubBuilder {
     key: VaultKey,
     config: HubConfig,
     handlers: BTreeMap<String, Arc<dyn Handler>>,
+    pub(crate) wanted: Vec<crate::embed::Wanted>,
 }
 
 struct Inner {
@@ -172,7 +173,7 @@ impl HubBuilder {
     /// Opens the vault, recovers the deliveries, and starts dispatching.
     #[expect(clippy::too_many_lines, reason = "the wiring of every part, once, in the order it must happen")]
     pub async fn start(self) -> Result<Hub, StartError> {
-        let Self { store, clock, test_clock, key, config, handlers } = self;
+        let Self { store, clock, test_clock, key, config, handlers, wanted } = self;
         let desk = Desk::new(Arc::clone(&store), Arc::clone(&clock));
         let spawn = Spawn::default();
         let tail = Tail::new(Arc::clone(&store), spawn.stopping());
@@ -250,6 +251,7 @@ impl HubBuilder {
         let hub = Hub(Arc::new(inner));
         let housekeeping = hub.clone();
         hub.spawn().start(TaskKind::Background, async move { housekeeping.keep_house(retention).await });
+        hub.subscribe_handlers(wanted).await.map_err(other)?;
         Ok(hub)
     }
 }
@@ -273,7 +275,15 @@ fn compile(stored: &[(Subscription, u64)], revisions: &[Revision]) -> Result<Vec
 impl Hub {
     /// A hub over this store, this clock, and this key for its secrets.
     pub fn builder(store: Arc<dyn Store>, clock: Arc<dyn Clock>, key: VaultKey) -> HubBuilder {
-        HubBuilder { store, clock, test_clock: None, key, config: HubConfig::default(), handlers: BTreeMap::new() }
+        HubBuilder {
+            store,
+            clock,
+            test_clock: None,
+            key,
+            config: HubConfig::default(),
+            handlers: BTreeMap::new(),
+            wanted: Vec::new(),
+        }
     }
 
     /// The collections that the store must be opened with.

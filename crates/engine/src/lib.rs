@@ -5,7 +5,7 @@
 //!                                  └─► followers (sockets, streams)
 //! ```
 //!
-//! - [`hub`]: the builder and the handle; everything else hangs on it.
+//! - [`hub`], [`embed`]: the builder and the handle, also for programs that embed it; everything else hangs on it.
 //! - [`delivery`]: the pure machine that decides on deliveries, and its driver.
 //! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
@@ -19,6 +19,7 @@ pub mod deliveries;
 pub mod delivery;
 pub mod desk;
 pub mod dispatch;
+pub mod embed;
 pub mod fate;
 pub mod health;
 pub mod hub;

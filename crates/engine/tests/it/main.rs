@@ -8,5 +8,10 @@
 )]
 
 mod deliveries;
+mod faults;
+mod keeping;
+mod library;
+mod load;
+mod outages;
 mod rig;
 mod simulation;

@@ -10,11 +10,13 @@ use std::{
 
 use nexus_core::{
     access::Principal,
-    event::NewEvent,
-    store::{Appended, Store},
+    event::{NewEvent, StoredEvent},
+    store::{Appended, EventQuery, Store},
     topic::Topic,
 };
-use nexus_engine::{Hub, HubConfig, clock::SystemClock, fate::Fate, subscription::NewSubscription, vault::VaultKey};
+use nexus_engine::{
+    Hub, HubBuilder, HubConfig, clock::SystemClock, fate::Fate, subscription::NewSubscription, vault::VaultKey,
+};
 use nexus_store::{SqliteOptions, SqliteStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,6 +28,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Rig {
     pub(crate) hub: Hub,
     pub(crate) folder: Arc<tempfile::TempDir>,
+    pub(crate) store: Arc<dyn Store>,
 }
 
 impl Rig {
@@ -33,20 +36,24 @@ impl Rig {
         Self::open(Arc::new(tempfile::tempdir().expect("a temporary folder")), HubConfig::default()).await
     }
 
+    pub(crate) async fn with(config: HubConfig) -> Self {
+        Self::open(Arc::new(tempfile::tempdir().expect("a temporary folder")), config).await
+    }
+
     pub(crate) async fn open(folder: Arc<tempfile::TempDir>, config: HubConfig) -> Self {
+        Self::built(folder, |builder| builder.config(config)).await
+    }
+
+    pub(crate) async fn built(folder: Arc<tempfile::TempDir>, more: impl FnOnce(HubBuilder) -> HubBuilder) -> Self {
         let clock = SystemClock::new();
         let store: Arc<dyn Store> = Arc::new(
             SqliteStore::open(folder.path(), &Hub::collections(), Arc::new(clock.clone()), SqliteOptions::default())
                 .expect("a fresh store"),
         );
         let key = VaultKey::new([7; 32], Vec::new());
-        let hub = Hub::builder(Arc::clone(&store), Arc::new(clock.clone()), key)
-            .test_clock(clock.clone())
-            .config(config)
-            .start()
-            .await
-            .expect("the hub starts");
-        Self { hub, folder }
+        let builder = Hub::builder(Arc::clone(&store), Arc::new(clock.clone()), key).test_clock(clock);
+        let hub = more(builder).start().await.expect("the hub starts");
+        Self { hub, folder, store }
     }
 
     pub(crate) async fn restart(self) -> Self {
@@ -68,6 +75,23 @@ impl Rig {
         let new: NewSubscription = serde_json::from_value(json).expect("a subscription");
         let made = self.hub.subscriptions().create(new, &Principal::admin("test")).await.expect("created");
         made.value.name
+    }
+
+    /// Stored events of a type.
+    pub(crate) async fn stored(&self, topic: &str) -> Vec<Arc<StoredEvent>> {
+        let query = EventQuery { types: vec![topic.into()], ..EventQuery::default() };
+        self.hub.query(query, 1_000).await.expect("a page").events
+    }
+
+    /// Waits until `there` holds.
+    pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, there: impl Fn() -> F) {
+        for _ in 0..4_000 {
+            if there().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{what} never came true");
     }
 
     /// Waits until the fate's verdict is `verdict`.
@@ -107,7 +131,16 @@ impl Received {
 pub(crate) enum Reply {
     Status(u16),
     Header(u16, &'static str),
+    /// Never.
     Hang,
+    /// 200 as soon as there is a permit.
+    Gate(Arc<tokio::sync::Semaphore>),
+    /// A body that does not end, a byte now and then.
+    Drip,
+    /// 200 with so many bytes.
+    Huge(usize),
+    /// The connection ends in the middle of the head.
+    Cut,
 }
 
 /// An endpoint that answers from a script (then 200) and keeps what it received.
@@ -174,12 +207,37 @@ impl Endpoint {
                 Reply::Status(status) => (status, ""),
                 Reply::Header(status, header) => (status, header),
                 Reply::Hang => std::future::pending().await,
+                Reply::Gate(gate) => {
+                    gate.acquire().await.expect("open").forget();
+                    (200, "")
+                }
+                Reply::Drip => return drip(stream).await,
+                Reply::Huge(bytes) => {
+                    let head = format!("HTTP/1.1 200 X\r\ncontent-length: {bytes}\r\n\r\n");
+                    let sent = stream.write_all(head.as_bytes()).await;
+                    if sent.is_err() || stream.write_all(&vec![b'x'; bytes]).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Reply::Cut => {
+                    let _ = stream.write_all(b"HTTP/1.1 200 X\r\ncontent-le").await;
+                    return;
+                }
             };
             let answer = format!("HTTP/1.1 {status} X\r\n{extra}content-length: 2\r\n\r\nok");
             if stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
             }
         }
+    }
+
+    pub(crate) fn answers(&self, reply: Reply) {
+        *self.default.lock().expect("unpoisoned") = reply;
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.received.lock().expect("unpoisoned").len()
     }
 
     /// Waits for `count` requests.
@@ -199,5 +257,14 @@ impl Endpoint {
             Ok(received) => received,
             Err(_) => panic!("only {} of {count} requests arrived", self.received.lock().expect("unpoisoned").len()),
         }
+    }
+}
+
+async fn drip(mut stream: tokio::net::TcpStream) {
+    if stream.write_all(b"HTTP/1.1 200 X\r\ncontent-length: 1000\r\n\r\n").await.is_err() {
+        return;
+    }
+    while stream.write_all(b"x").await.is_ok() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
