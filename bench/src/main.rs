@@ -123,7 +123,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         What::Restart(options) => vec![restart::run(settings, options).await?],
         What::IngestAt(options) => vec![growth::run(settings, options).await?],
         What::Footprint(options) => vec![footprint::run(settings, options).await?],
-        What::All(options) => everything::run(settings, options).await?,
+        What::All(options) => everything::run(settings, options).await,
         What::ServeReference { .. } => Vec::new(),
     };
     let mut text = machine.markdown();
@@ -131,11 +131,11 @@ async fn measure(cli: &Cli) -> Fallible<()> {
     reports.iter().for_each(|report| text.push_str(&report.markdown()));
     std::io::stdout().write_all(text.as_bytes()).doing("printing")?;
     if let Some(path) = &settings.json {
-        let reports: Vec<_> = reports.iter().map(Report::json).collect();
-        let json = serde_json::json!({"machine": machine, "reports": reports});
+        let figures: Vec<_> = reports.iter().map(Report::json).collect();
+        let json = serde_json::json!({"machine": machine, "reports": figures});
         std::fs::write(path, format!("{json:#}\n")).doing(format_args!("writing {}", path.display()))?;
     }
-    Ok(())
+    if reports.iter().all(Report::is_complete) { Ok(()) } else { Err(Error::new("not everything could be measured")) }
 }
 
 /// Says on standard error what is going on: some of it takes minutes.

@@ -8,7 +8,6 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
     net::TcpStream,
     process::{Child, Command},
 };
@@ -36,36 +35,31 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program that prints [`READY`] and its address; `log` gets its standard error.
+    /// Starts a program that prints a line of [`READY`] and its address, on either of its outputs; `log` gets both.
+    /// They go to a file, so that nobody has to read along while something is measured.
     pub(crate) async fn start(mut command: Command, log: &Path) -> Fallible<Self> {
         let executed = Instant::now();
-        let mut child = spawn(command.stdout(Stdio::piped()), log)?;
-        let stdout = child.stdout.take().ok_or_else(|| Error::new("no standard output"))?;
-        let mut lines = BufReader::new(stdout).lines();
+        let mut child = spawn(&mut command, log)?;
         let ready = async {
             loop {
-                match lines.next_line().await.doing("reading a server's output")? {
-                    Some(line) => {
-                        if let Some(at) = line.find(READY) {
-                            let addr = line[at + READY.len()..].trim().trim_end_matches('/');
-                            return addr.parse::<SocketAddr>().doing(format_args!("reading {addr:?}"));
-                        }
-                    }
-                    None => return Err(Error::new(format!("the server ended at once: {}", tail(log)))),
+                if let Some(addr) = announced(&std::fs::read_to_string(log).unwrap_or_default()) {
+                    return addr.parse::<SocketAddr>().doing(format_args!("reading the address {addr:?}"));
                 }
+                if let Some(status) = child.try_wait().doing("watching a server")? {
+                    return Err(Error::new(format!("the server ended at once ({status}): {}", tail(log))));
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
         let addr = within(START, "waiting for a server", ready).await?;
         let started_in = executed.elapsed();
-        // Its output goes on being read: a full pipe would stop it.
-        drop(tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} }));
         Ok(Self { pid: child.id().unwrap_or_default(), child, addr, executed, started_in })
     }
 
     /// Starts a program that is ready when `addr` accepts connections.
     pub(crate) async fn start_at(mut command: Command, addr: SocketAddr, log: &Path) -> Fallible<Self> {
         let executed = Instant::now();
-        let mut child = spawn(command.stdout(Stdio::null()), log)?;
+        let mut child = spawn(&mut command, log)?;
         let ready = async {
             while TcpStream::connect(addr).await.is_err() {
                 if let Some(status) = child.try_wait().doing("watching a server")? {
@@ -95,7 +89,13 @@ impl Server {
 }
 
 fn spawn(command: &mut Command, log: &Path) -> Fallible<Child> {
-    let log = std::fs::File::create(log).doing(format_args!("creating {}", log.display()))?;
+    let file = || {
+        // Begun anew for each start, and written by two.
+        std::fs::write(log, "")?;
+        let file = std::fs::OpenOptions::new().append(true).open(log)?;
+        Ok::<_, std::io::Error>((file.try_clone()?, file))
+    };
+    let (stdout, stderr) = file().doing(format_args!("creating {}", log.display()))?;
     // Settings of the person's own shell must not change what is measured.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("NEXUS_") || name == "PORT" {
@@ -103,8 +103,14 @@ fn spawn(command: &mut Command, log: &Path) -> Fallible<Child> {
         }
     }
     let program = command.as_std().get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::piped()).stderr(log).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(stdout).stderr(stderr).kill_on_drop(true);
     command.spawn().doing(format_args!("starting {program}"))
+}
+
+/// The address in a complete line that begins with [`READY`].
+fn announced(output: &str) -> Option<&str> {
+    let complete = &output[..=output.rfind('\n')?];
+    complete.lines().find_map(|line| line.strip_prefix(READY)).map(|addr| addr.trim().trim_end_matches('/'))
 }
 
 fn tail(log: &Path) -> String {
@@ -124,4 +130,16 @@ pub(crate) fn installed(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(usual).map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_taken_from_a_whole_line_of_its_own() {
+        assert_eq!(announced("listening on http://127.0.0.1:80"), None);
+        assert_eq!(announced("{\"msg\":\"listening on http://127.0.0.1:1\"}\n"), None);
+        assert_eq!(announced("x\nlistening on http://127.0.0.1:8080\nready\n"), Some("127.0.0.1:8080"));
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
-use crate::{load::Tally, meter::Usage};
+use crate::{error::Error, load::Tally, meter::Usage};
 
 /// One measured run.
 #[derive(Clone, Debug)]
@@ -128,12 +128,24 @@ pub(crate) struct Report {
     figures: Vec<Figure>,
     verdicts: Vec<Verdict>,
     notes: Vec<String>,
+    failed: bool,
 }
 
 impl Report {
     /// An empty report; `unit` is what the rates count.
     pub(crate) fn new(title: impl Into<String>, unit: &'static str) -> Self {
         Self { title: title.into(), unit, ..Self::default() }
+    }
+
+    /// What is left of a run that did not come to its end.
+    pub(crate) fn failed(title: &str, error: &Error) -> Self {
+        let notes = vec![format!("**not measured**: {error}")];
+        Self { title: title.to_owned(), notes, failed: true, ..Self::default() }
+    }
+
+    /// Whether the run came to its end.
+    pub(crate) fn is_complete(&self) -> bool {
+        !self.failed
     }
 
     /// Adds measured series, the subject first.
@@ -253,8 +265,9 @@ fn row<'a>(series: &'a Series, subject: &Series) -> Row<'a> {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+/// The middle value, or the mean of the two in the middle; 0 of nothing.
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     match values.len() {
         0 => 0.0,

@@ -28,15 +28,31 @@ pub(crate) struct Options {
     soak: u64,
 }
 
-/// Runs it.
-pub(crate) async fn run(settings: &Settings, options: &Options) -> Fallible<Vec<Report>> {
-    let mut reports = vec![ingest::run(settings, true).await?, batch::run(settings).await?];
-    reports.push(deliver::run(settings, &deliver::Options { backlog: options.backlog }).await?);
-    let subscribers = fanout::Options { subscribers: options.subscribers.clone() };
-    reports.extend(fanout::run(settings, &subscribers, true).await?);
-    reports.push(replay::run(settings, &replay::Options { events: options.replay_events }).await?);
-    reports.push(restart::run(settings, &restart::Options { events: options.restart_events }).await?);
-    reports.push(growth::run(settings, &growth::Options { events: options.growth_events }).await?);
-    reports.push(footprint::run(settings, &footprint::Options { soak: options.soak }).await?);
-    Ok(reports)
+/// Runs it. A run that fails is told of in its place: the others' figures are worth keeping.
+pub(crate) async fn run(settings: &Settings, options: &Options) -> Vec<Report> {
+    let deliver = deliver::Options { backlog: options.backlog };
+    let fanout = fanout::Options { subscribers: options.subscribers.clone() };
+    let replay = replay::Options { events: options.replay_events };
+    let restart = restart::Options { events: options.restart_events };
+    let growth = growth::Options { events: options.growth_events };
+    let footprint = footprint::Options { soak: options.soak };
+
+    let mut reports = vec![
+        kept("ingest", ingest::run(settings, true).await),
+        kept("ingest-batch", batch::run(settings).await),
+        kept("deliver", deliver::run(settings, &deliver).await),
+    ];
+    match fanout::run(settings, &fanout, true).await {
+        Ok(all) => reports.extend(all),
+        Err(error) => reports.push(kept("fanout", Err(error))),
+    }
+    reports.push(kept("replay", replay::run(settings, &replay).await));
+    reports.push(kept("restart", restart::run(settings, &restart).await));
+    reports.push(kept("ingest-at", growth::run(settings, &growth).await));
+    reports.push(kept("footprint", footprint::run(settings, &footprint).await));
+    reports
+}
+
+fn kept(title: &str, result: Fallible<Report>) -> Report {
+    result.unwrap_or_else(|error| Report::failed(title, &error))
 }

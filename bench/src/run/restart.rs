@@ -7,7 +7,7 @@ use crate::{
     error::Fallible,
     hub::Hub,
     progress,
-    report::{Report, Verdict},
+    report::{Report, Verdict, median},
 };
 
 /// Events of the log that the large one is compared with.
@@ -28,9 +28,9 @@ pub(crate) async fn run(settings: &Settings, options: &Options) -> Fallible<Repo
     let mut report =
         Report::new(format!("restart: from exec to healthy with {} events in the log", options.events), "");
     let mut medians = Vec::new();
-    for events in [SMALL.min(options.events), options.events] {
+    for (name, events) in [("small", SMALL.min(options.events)), ("large", options.events)] {
         progress(format_args!("filling a log with {events} events"));
-        let mut hub = Hub::fresh(&nexus, &folder.path().join(format!("hub-{events}"))).await?;
+        let mut hub = Hub::fresh(&nexus, &folder.path().join(name)).await?;
         hub.fill(events).await?;
         let (mut stopped, mut killed) = (Vec::new(), Vec::new());
         for round in 1..=settings.rounds {
@@ -44,8 +44,7 @@ pub(crate) async fn run(settings: &Settings, options: &Options) -> Fallible<Repo
         }
         report.figure(format!("{events} events, stopped in good order"), "ms", &stopped);
         report.figure(format!("{events} events, killed after {SMALL} more"), "ms", &killed);
-        stopped.sort_by(f64::total_cmp);
-        medians.push(stopped.get(stopped.len() / 2).copied().unwrap_or(f64::NAN));
+        medians.push(median(stopped));
         hub.server.stop().await?;
     }
     if let [small, large] = medians[..] {

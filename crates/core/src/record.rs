@@ -38,7 +38,8 @@ pub enum IndexKind {
     Plain,
     /// No two documents have the same values; rows with an absent value do not count.
     Unique,
-    /// The last two columns are an interval `[from, until)`; no two documents with equal leading columns overlap.
+    /// The last two columns are an interval `[from, until)`; no two documents with equal leading columns overlap. Rows
+    /// with an absent value and empty intervals (`from >= until`) do not count.
     Exclusive,
 }
 

@@ -169,7 +169,8 @@ pub struct Appended {
 /// What a commit did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// One per event, in order. If the commit had events and **all** are repeats, its documents and timers were not applied.
+    /// One per event, in order. If the commit had events and **all** are repeats, its guards were not looked at, its
+    /// documents and timers were not applied, and `versions` is empty.
     pub events: Vec<Appended>,
     /// New version per document write, in order; 0 for a delete.
     pub versions: Vec<u64>,
@@ -502,7 +503,7 @@ pub struct Trimmed {
 pub enum Redact {
     /// One event.
     Event(EventId),
-    /// All events of a subject, up to this seq.
+    /// All events of a subject.
     Subject(String),
 }
 

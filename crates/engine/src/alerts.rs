@@ -68,8 +68,11 @@ pub struct Alerts {
     targets: Vec<AlertTarget>,
     sender: Arc<Sender>,
     clock: Arc<dyn Clock>,
-    state: Mutex<(HashMap<(&'static str, String), Duration>, Bucket)>,
+    state: Mutex<(Sent, Bucket)>,
 }
+
+/// When each kind of alert about each subject last went out.
+type Sent = HashMap<(&'static str, String), Duration>;
 
 impl std::fmt::Debug for Alerts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

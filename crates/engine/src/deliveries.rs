@@ -219,7 +219,8 @@ impl Deliveries {
             let Some(last) = rows.last() else { break };
             after = Some((last.sub, last.seq, last.generation));
             for row in &rows {
-                let gone = self.subscriptions.name_of(row.sub).is_none_or(|name| self.subscriptions.get(&name).is_err());
+                let gone =
+                    self.subscriptions.name_of(row.sub).is_none_or(|name| self.subscriptions.get(&name).is_err());
                 if gone && matches!(change(row), Change::Forget(..)) {
                     self.dispatch.save(vec![Entry::ExceptionGone(row.sub, row.seq, row.generation)]).await?;
                 } else if gone {

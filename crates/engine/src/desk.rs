@@ -71,7 +71,8 @@ impl Desk {
         let mut found = Vec::new();
         let mut after = None;
         loop {
-            let range = Range { collection: R::COLLECTION, index: "", prefix: Vec::<Value>::new(), from: None, until: None };
+            let range =
+                Range { collection: R::COLLECTION, index: "", prefix: Vec::<Value>::new(), from: None, until: None };
             let query = IndexQuery { range, descending: false, filters: Vec::new(), after, limit: 1_000 };
             let page = self.store.list(query).await?;
             for document in page.items {
@@ -117,10 +118,11 @@ pub fn refused(error: &CommitError) -> Problem {
         CommitError::Busy { retry_after } => {
             Problem::new(Code::Unavailable, "the hub is busy").retry_after((*retry_after).max(second))
         }
-        CommitError::Unknown => {
-            Problem::new(Code::Unavailable, "it is not known whether this was stored; repeat it with the same Idempotency-Key")
-                .retry_after(second)
-        }
+        CommitError::Unknown => Problem::new(
+            Code::Unavailable,
+            "it is not known whether this was stored; repeat it with the same Idempotency-Key",
+        )
+        .retry_after(second),
         CommitError::Closed => Problem::new(Code::Unavailable, "the hub is stopping").retry_after(second),
         CommitError::Broken(what) => {
             tracing::error!(error = %what, "a commit failed");

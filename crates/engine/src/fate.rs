@@ -246,7 +246,8 @@ impl Fates {
             Some(Standing::Passed) => {
                 let mut fate = DeliveryFate::new(name, "delivered");
                 let expired = self.desk.now().since(event.time) >= RECEIPT_RETENTION;
-                fate.why = Some(if expired { "receipt expired" } else { "settled; its receipt was lost in a crash" }.into());
+                fate.why =
+                    Some(if expired { "receipt expired" } else { "settled; its receipt was lost in a crash" }.into());
                 fate
             }
             None => {
@@ -321,7 +322,11 @@ fn recorded(
 fn assemble(event: &StoredEvent, deliveries: Vec<DeliveryFate>) -> Fate {
     let erased = matches!(event.data, Data::Erased { .. });
     let mut stages = vec![
-        Stage { stage: "received", at: Some(event.received.to_string()), detail: Some(format!("from {}", event.source)) },
+        Stage {
+            stage: "received",
+            at: Some(event.received.to_string()),
+            detail: Some(format!("from {}", event.source)),
+        },
         Stage { stage: "committed", at: Some(event.time.to_string()), detail: Some(format!("as seq {}", event.seq)) },
     ];
     if erased {

@@ -24,8 +24,8 @@ use crate::{
     delivery::{
         attempt::{Handler, Sender},
         driver::Driver,
-        machine::{Machine, Now, Policy},
         found::{Found, FoundReplay},
+        machine::{Machine, Now, Policy},
         spec::Spec,
     },
     desk::{Desk, refused, unreadable},
@@ -49,6 +49,8 @@ use crate::{
 
 /// How often the house is kept.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often retention runs.
+const RETENTION: Duration = Duration::from_secs(60);
 /// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
 const STOPS: usize = 200_000;
 
@@ -123,6 +125,30 @@ impl std::fmt::Debug for Hub {
     }
 }
 
+/// Spans go to `endpoint`, where there is one.
+fn tracer(endpoint: Option<String>, clock: &Arc<dyn Clock>, client: &Client, spawn: &Spawn) -> Tracer {
+    let Some(endpoint) = endpoint else { return Tracer::off(Arc::clone(clock)) };
+    let (tracer, exporter) = Tracer::exporting(Arc::clone(clock));
+    spawn.start(TaskKind::Background, exporter.run(client.clone(), endpoint));
+    tracer
+}
+
+/// The delivery machine as the last process left it.
+async fn recover(
+    desk: &Desk,
+    stored: &[(Subscription, u64)],
+    revisions: &[Revision],
+    replays: &[(Replay, u64)],
+    policy: Policy,
+) -> Result<Machine, StartError> {
+    let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
+    let running =
+        running.map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq }).collect();
+    let found = Found::read(&*desk.store, compile(stored, revisions)?, running).await?;
+    let now = Now { wall: desk.clock.now(), mono: desk.clock.mono() };
+    Ok(Machine::recover(policy, found, desk.jitter(), now))
+}
+
 impl HubBuilder {
     /// With these settings.
     #[must_use]
@@ -147,6 +173,7 @@ impl HubBuilder {
     }
 
     /// Opens the vault, recovers the deliveries, and starts dispatching.
+    #[expect(clippy::too_many_lines, reason = "the wiring of every part, once, in the order it must happen")]
     pub async fn start(self) -> Result<Hub, StartError> {
         let Self { store, clock, test_clock, key, config, handlers, wanted } = self;
         let desk = Desk::new(Arc::clone(&store), Arc::clone(&clock));
@@ -159,7 +186,8 @@ impl HubBuilder {
         let vault = Arc::new(Vault::open(desk.clone(), key).await?);
         let (command_sender, commands) = mpsc::channel(256);
         let dispatch = Dispatch::new(command_sender);
-        let log = Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
+        let log =
+            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
         let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
         let tokens = Tokens::open(desk.clone()).await?;
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
@@ -167,25 +195,10 @@ impl HubBuilder {
         let replays: Vec<(Replay, u64)> = desk.load().await?;
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
-        let tracer = match config.otlp_endpoint {
-            None => Tracer::off(Arc::clone(&clock)),
-            Some(endpoint) => {
-                let (tracer, exporter) = Tracer::exporting(Arc::clone(&clock));
-                spawn.start(TaskKind::Background, exporter.run(client.clone(), endpoint));
-                tracer
-            }
-        };
-        let sender =
-            Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
-        let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
-        let running = running
-            .map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq })
-            .collect();
-        let found = Found::read(&*store, compile(&stored, &revisions)?, running).await?;
+        let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
+        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
+        let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
-        let now = Now { wall: clock.now(), mono: clock.mono() };
-        let machine = Machine::recover(config.policy, found, desk.jitter(), now);
-
         let (notice_sender, notices) = mpsc::channel(256);
         let subscriptions = Arc::new(Subscriptions::new(
             desk.clone(),
@@ -195,8 +208,7 @@ impl HubBuilder {
             stored,
             revisions,
         ));
-        let replays =
-            Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
+        let replays = Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
         let alerts = Arc::new(Alerts::new(config.alerts, Arc::clone(&sender), Arc::clone(&clock)));
         let keeper = Keeper {
             desk: desk.clone(),
@@ -219,6 +231,7 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
             fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
             deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
@@ -238,7 +251,6 @@ impl HubBuilder {
             tracer,
         };
         let hub = Hub(Arc::new(inner));
-        let retention = Retention::new(hub.0.desk.clone(), hub.0.dispatch.clone(), config.retention);
         let housekeeping = hub.clone();
         hub.spawn().start(TaskKind::Background, async move { housekeeping.keep_house(retention).await });
         hub.subscribe_handlers(wanted).await.map_err(other)?;
@@ -265,7 +277,15 @@ fn compile(stored: &[(Subscription, u64)], revisions: &[Revision]) -> Result<Vec
 impl Hub {
     /// A hub over this store, this clock, and this key for its secrets.
     pub fn builder(store: Arc<dyn Store>, clock: Arc<dyn Clock>, key: VaultKey) -> HubBuilder {
-        HubBuilder { store, clock, test_clock: None, key, config: HubConfig::default(), handlers: BTreeMap::new(), wanted: Vec::new() }
+        HubBuilder {
+            store,
+            clock,
+            test_clock: None,
+            key,
+            config: HubConfig::default(),
+            handlers: BTreeMap::new(),
+            wanted: Vec::new(),
+        }
     }
 
     /// The collections that the store must be opened with.
@@ -416,14 +436,15 @@ impl Hub {
 
     async fn keep_house(&self, retention: Retention) {
         let clock = Arc::clone(&self.0.desk.clock);
-        let mut round = 0u64;
+        let mut due = Duration::ZERO;
         loop {
             self.observe().await;
             self.0.sources.refresh();
-            if round.is_multiple_of(12) {
+            // By the clock, not by rounds: one that was moved forward is to be followed at once.
+            if clock.mono() >= due {
+                due = clock.mono() + RETENTION;
                 retention.run().await;
             }
-            round += 1;
             match &self.0.test_clock {
                 Some(clock) => clock.doze(HOUSEKEEPING).await,
                 None => clock.sleep(HOUSEKEEPING).await,
@@ -435,13 +456,12 @@ impl Hub {
     pub async fn observe(&self) {
         let store = &self.0.desk.store;
         let metrics = &self.0.metrics;
-        metrics.roll(self.0.desk.now());
         metrics.observe_store(&store.stats(), store.head().seq);
         if let Ok(counts) = store.exception_counts().await {
             let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();
             metrics.dead_waiting.set(i64::try_from(dead).unwrap_or(i64::MAX));
         }
-        let figures = self.0.dispatch.ask(|machine, now| crate::health::figures(machine, now)).await;
+        let figures = self.0.dispatch.ask(crate::health::figures).await;
         if let Ok(figures) = figures {
             figures.publish(metrics);
         }

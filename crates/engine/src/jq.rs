@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use jaq_core::{
     Compiler, Ctx, Filter, Vars, data,
     load::{
-        Arena, File, Loader, lex::StrPart,
+        Arena, File, Loader,
+        lex::StrPart,
         parse::{BinaryOp, Pattern, Term},
     },
     ops::Math,
@@ -28,18 +29,106 @@ const RESULT_BYTES: usize = 1 << 20;
 
 /// Functions an expression may call: each ends, in time and size linear in its input (sorting aside).
 const FUNCTIONS: &[&str] = &[
-    "abs", "add", "all", "any", "arrays", "ascii_downcase", "ascii_upcase", "booleans", "capture", "ceil", "contains",
-    "del", "empty", "endswith", "error", "explode", "false", "first", "flatten", "floor", "from_entries", "fromdate",
-    "group_by", "has", "implode", "index", "indices", "inside", "isempty", "iterables", "join", "keys", "last", "length",
-    "ltrimstr", "map", "map_values", "match", "max", "max_by", "min", "min_by", "not", "null", "nulls", "numbers",
-    "objects", "pick", "reverse", "round", "rtrimstr", "scalars", "select", "sort", "sort_by", "split", "startswith",
-    "strings", "sub", "test", "to_entries", "todate", "tojson", "tonumber", "tostring", "trim", "true", "type", "unique",
-    "unique_by", "values", "with_entries", "in", "nan", "fromjson", "gsub", "toboolean", "scan", "trimstr", "ltrim", "rtrim",
+    "abs",
+    "add",
+    "all",
+    "any",
+    "arrays",
+    "ascii_downcase",
+    "ascii_upcase",
+    "booleans",
+    "capture",
+    "ceil",
+    "contains",
+    "del",
+    "empty",
+    "endswith",
+    "error",
+    "explode",
+    "false",
+    "first",
+    "flatten",
+    "floor",
+    "from_entries",
+    "fromdate",
+    "group_by",
+    "has",
+    "implode",
+    "index",
+    "indices",
+    "inside",
+    "isempty",
+    "iterables",
+    "join",
+    "keys",
+    "last",
+    "length",
+    "ltrimstr",
+    "map",
+    "map_values",
+    "match",
+    "max",
+    "max_by",
+    "min",
+    "min_by",
+    "not",
+    "null",
+    "nulls",
+    "numbers",
+    "objects",
+    "pick",
+    "reverse",
+    "round",
+    "rtrimstr",
+    "scalars",
+    "select",
+    "sort",
+    "sort_by",
+    "split",
+    "startswith",
+    "strings",
+    "sub",
+    "test",
+    "to_entries",
+    "todate",
+    "tojson",
+    "tonumber",
+    "tostring",
+    "trim",
+    "true",
+    "type",
+    "unique",
+    "unique_by",
+    "values",
+    "with_entries",
+    "in",
+    "nan",
+    "fromjson",
+    "gsub",
+    "toboolean",
+    "scan",
+    "trimstr",
+    "ltrim",
+    "rtrim",
 ];
 /// Those of them that visit every element.
 const ITERATING: &[&str] = &[
-    "map", "map_values", "all", "any", "add", "with_entries", "group_by", "sort_by", "unique_by", "min_by", "max_by",
-    "flatten", "to_entries", "from_entries", "scan", "gsub",
+    "map",
+    "map_values",
+    "all",
+    "any",
+    "add",
+    "with_entries",
+    "group_by",
+    "sort_by",
+    "unique_by",
+    "min_by",
+    "max_by",
+    "flatten",
+    "to_entries",
+    "from_entries",
+    "scan",
+    "gsub",
 ];
 /// Calls that give a number, whatever they are given.
 const NUMERIC: &[&str] = &["tonumber", "length", "floor", "round", "ceil", "abs"];
@@ -80,8 +169,9 @@ impl std::fmt::Debug for Jq {
 }
 
 /// `env`, `halt`, `debug` and the like are not even known to the compiler.
-static HIDDEN: LazyLock<Vec<&str>> =
-    LazyLock::new(|| vec!["env", "halt", "debug_empty", "stderr_empty", "debug", "stderr", "halt_error", "input", "inputs", "now"]);
+static HIDDEN: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    vec!["env", "halt", "debug_empty", "stderr_empty", "debug", "stderr", "halt_error", "input", "inputs", "now"]
+});
 
 impl Jq {
     /// Screens and compiles `text`.
@@ -97,10 +187,10 @@ impl Jq {
             .with_funs(funs.filter(|(name, ..)| !HIDDEN.contains(name)))
             .compile(modules)
             .map_err(|e| {
-                let names: Vec<String> =
-                    e.iter().flat_map(|(_, undefined)| undefined.iter().map(|(name, _)| (*name).to_owned())).collect();
-                JqError::Refused(format!("not known here: {}", names.join(", ")))
-            })?;
+            let names: Vec<String> =
+                e.iter().flat_map(|(_, undefined)| undefined.iter().map(|(name, _)| (*name).to_owned())).collect();
+            JqError::Refused(format!("not known here: {}", names.join(", ")))
+        })?;
         Ok(Self { text: text.to_owned(), filter })
     }
 
@@ -120,7 +210,10 @@ impl Jq {
         }
         let text = first.to_string();
         if text.len() > RESULT_BYTES {
-            return Err(JqError::Failed(format!("its result has {} bytes; at most {RESULT_BYTES} are allowed", text.len())));
+            return Err(JqError::Failed(format!(
+                "its result has {} bytes; at most {RESULT_BYTES} are allowed",
+                text.len()
+            )));
         }
         Ok(text)
     }
@@ -128,7 +221,8 @@ impl Jq {
     /// Runs it over one JSON text.
     pub fn run(&self, input: &[u8]) -> Result<serde_json::Value, JqError> {
         let text = self.run_text(input)?;
-        serde_json::from_str(&text).map_err(|_| JqError::Failed("its result is no JSON (NaN, or a binary string)".into()))
+        serde_json::from_str(&text)
+            .map_err(|_| JqError::Failed("its result is no JSON (NaN, or a binary string)".into()))
     }
 
     /// Runs it as a predicate: `false` and `null` are false, everything else is true; a failure is false.
@@ -154,15 +248,18 @@ fn screen(text: &str) -> Result<(), JqError> {
         }
     }
     // Chains such as `----1` or `if…elif…` nest without brackets; their length is bounded by the byte cap.
-    if text.bytes().filter(|b| *b == b'-').count() > 64 || text.matches("if").count() + text.matches("try").count() > 32 {
+    if text.bytes().filter(|b| *b == b'-').count() > 64 || text.matches("if").count() + text.matches("try").count() > 32
+    {
         return Err(JqError::TooDeep);
     }
-    let term = jaq_core::load::parse(text, |p| p.term())
-        .ok_or_else(|| JqError::Syntax(format!("{text:?} does not parse")))?;
+    let term =
+        jaq_core::load::parse(text, |p| p.term()).ok_or_else(|| JqError::Syntax(format!("{text:?} does not parse")))?;
     let mut iterations = 0;
     walk(&term, &mut iterations)?;
     if iterations > ITERATIONS {
-        return Err(JqError::Refused(format!("the expression iterates {iterations} times; at most {ITERATIONS} are allowed")));
+        return Err(JqError::Refused(format!(
+            "the expression iterates {iterations} times; at most {ITERATIONS} are allowed"
+        )));
     }
     Ok(())
 }
@@ -271,8 +368,10 @@ mod tests {
 
     #[test]
     fn plain_expressions_work() {
-        assert_eq!(run("{address: .payload.payerId, amount: .payload.amount}", r#"{"payload":{"payerId":"p","amount":5}}"#),
-            r#"{"address":"p","amount":5}"#);
+        assert_eq!(
+            run("{address: .payload.payerId, amount: .payload.amount}", r#"{"payload":{"payerId":"p","amount":5}}"#),
+            r#"{"address":"p","amount":5}"#
+        );
         assert_eq!(run("(.amount | tonumber) * 100 > 500", r#"{"amount":"6"}"#), "true");
         assert_eq!(run(r#".items | map(.name) | join(",")"#, r#"{"items":[{"name":"a"},{"name":"b"}]}"#), r#""a,b""#);
         assert_eq!(run(r#"if .x then "y" else "n" end"#, r#"{"x":1}"#), r#""y""#);
@@ -285,10 +384,30 @@ mod tests {
         let deep = "(".repeat(50_000) + "1" + &")".repeat(50_000);
         let minus = "-".repeat(4000) + "1";
         for bad in [
-            "def f: f; f", "env.HOME", "$ENV", "input", "repeat(1)", "range(1000000000)", "last(range(1e9))", "until(false;.)",
-            "reduce range(1000000) as $i (0; [.])", r#""x" * 1000000000"#, ".a * .b", "halt", "..", "[limit(10; repeat(1))]",
-            ".[1000000000] = 1", "debug", "now", "import \"a\" as a; 1", "\"\\(range(9))\"", &deep, &minus, "recurse",
-            "combinations", "[.[] | .[] | .[] | .[] | .[] | .[] | .[]]",
+            "def f: f; f",
+            "env.HOME",
+            "$ENV",
+            "input",
+            "repeat(1)",
+            "range(1000000000)",
+            "last(range(1e9))",
+            "until(false;.)",
+            "reduce range(1000000) as $i (0; [.])",
+            r#""x" * 1000000000"#,
+            ".a * .b",
+            "halt",
+            "..",
+            "[limit(10; repeat(1))]",
+            ".[1000000000] = 1",
+            "debug",
+            "now",
+            "import \"a\" as a; 1",
+            "\"\\(range(9))\"",
+            &deep,
+            &minus,
+            "recurse",
+            "combinations",
+            "[.[] | .[] | .[] | .[] | .[] | .[] | .[]]",
         ] {
             assert!(Jq::compile(bad).is_err(), "{bad:.60}");
         }

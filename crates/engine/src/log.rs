@@ -91,8 +91,13 @@ pub struct ExportLine {
     #[serde(default)]
     pub attributes: Attributes,
     /// Data as stored; absent when erased.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub data: Option<Box<RawValue>>,
+}
+
+/// A value that is there, be it `null`.
+fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(d).map(Some)
 }
 
 /// What an import did.
@@ -220,7 +225,8 @@ impl Log {
     /// Writes a consistent copy of the store to `path`.
     pub async fn backup(&self, path: &Path, by: &Principal) -> Result<(), Problem> {
         self.desk.store.backup(path).await.map_err(unreadable)?;
-        let commit = Commit { events: vec![self.desk.audit(by, "log.backed_up", &serde_json::json!({}))], ..Commit::default() };
+        let commit =
+            Commit { events: vec![self.desk.audit(by, "log.backed_up", &serde_json::json!({}))], ..Commit::default() };
         self.desk.commit(commit).await.map(|_| ())
     }
 }
@@ -269,7 +275,10 @@ impl Walk {
         if !checkpoint.verifies() {
             self.fail(checkpoint.seq, "the checkpoint's signature does not hold".into());
         } else if checkpoint.seq > head.seq {
-            let message = format!("the log ends at {}, but the checkpoint knew event {}: its tail was cut", head.seq, checkpoint.seq);
+            let message = format!(
+                "the log ends at {}, but the checkpoint knew event {}: its tail was cut",
+                head.seq, checkpoint.seq
+            );
             self.fail(head.seq + 1, message);
         } else if reached.is_some_and(|hash| hex(&hash) != checkpoint.hash) {
             self.fail(checkpoint.seq, "its hash is not the checkpoint's: the log was rewritten".into());

@@ -1,23 +1,11 @@
 //! The engine's metrics: every name, unit and help text is declared here.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicI64, AtomicU64},
-};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
-use nexus_core::{
-    event::StoredEvent,
-    retry::Verdict,
-    time::Timestamp,
-};
+use nexus_core::{event::StoredEvent, retry::Verdict};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::Histogram,
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
@@ -46,10 +34,6 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     /// Events dispatched.
     pub events: Counter,
-    /// Events of the last full minute.
-    pub events_per_minute: Gauge,
-    minute: AtomicI64,
-    this_minute: AtomicU64,
     /// Attempts by result.
     pub attempts: Family<ByResult, Counter>,
     /// Time of attempts, per subscription.
@@ -84,14 +68,10 @@ struct StoreGauges {
 
 impl Metrics {
     /// Declares everything.
-    #[expect(clippy::too_many_lines, reason = "one flat list of declarations, nothing else")]
     pub fn new() -> Arc<Self> {
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("nexus")),
             events: Counter::default(),
-            events_per_minute: Gauge::default(),
-            minute: AtomicI64::new(0),
-            this_minute: AtomicU64::new(0),
             attempts: Family::default(),
             reaction_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             dead_letters: Counter::default(),
@@ -104,7 +84,6 @@ impl Metrics {
         metrics.register(|r| {
             let m = &metrics;
             r.register("events_processed", "Events dispatched from the log", m.events.clone());
-            r.register("events_per_minute", "Events dispatched in the last full minute", m.events_per_minute.clone());
             r.register("delivery_attempts", "Delivery attempts by result", m.attempts.clone());
             r.register(
                 "reaction_duration_seconds",
@@ -114,14 +93,30 @@ impl Metrics {
             r.register("dead_letters", "Dead letters made since the start", m.dead_letters.clone());
             r.register("dead_letters_waiting", "Dead letters that wait for a person", m.dead_waiting.clone());
             r.register("retry_queue_size", "Deliveries that wait to be tried again", m.retry_queue.clone());
-            r.register("subscription_lag_events", "Events between a subscription's position and the head", m.lag.clone());
+            r.register(
+                "subscription_lag_events",
+                "Events between a subscription's position and the head",
+                m.lag.clone(),
+            );
             r.register("breaker_state", "Breaker per subscription: 0 closed, 1 half open, 2 open", m.breaker.clone());
             let s = &m.store;
             r.register("log_head_seq", "Last seq of the log", s.head.clone());
             r.register("store_commits", "Commits since the start", s.commits.clone());
-            r.register("store_groups", "Transactions since the start; commits per group is the batch size", s.groups.clone());
-            r.register("store_group_seconds_total", "Time spent in transactions, syncs included", s.group_seconds.clone());
-            r.register("store_last_group_seconds", "Time of the last transaction, sync included", s.last_group_seconds.clone());
+            r.register(
+                "store_groups",
+                "Transactions since the start; commits per group is the batch size",
+                s.groups.clone(),
+            );
+            r.register(
+                "store_group_seconds_total",
+                "Time spent in transactions, syncs included",
+                s.group_seconds.clone(),
+            );
+            r.register(
+                "store_last_group_seconds",
+                "Time of the last transaction, sync included",
+                s.last_group_seconds.clone(),
+            );
             r.register("store_door_queue_items", "Commits from doors waiting for the writer", s.door_items.clone());
             r.register("store_door_queue_bytes", "Bytes from doors waiting for the writer", s.door_bytes.clone());
             r.register("store_own_queue_items", "The hub's own commits waiting for the writer", s.own_items.clone());
@@ -147,28 +142,16 @@ impl Metrics {
     }
 
     /// Events went to the dispatcher.
-    pub fn dispatched(&self, events: &[Arc<StoredEvent>], now: Timestamp) {
-        use std::sync::atomic::Ordering::Relaxed;
-        let count = events.len() as u64;
-        self.events.inc_by(count);
-        self.roll(now);
-        self.this_minute.fetch_add(count, Relaxed);
+    pub fn dispatched(&self, events: &[Arc<StoredEvent>]) {
+        self.events.inc_by(events.len() as u64);
     }
 
-    /// Begins a new minute where one has begun.
-    pub fn roll(&self, now: Timestamp) {
-        use std::sync::atomic::Ordering::Relaxed;
-        let minute = now.secs() / 60;
-        let before = self.minute.swap(minute, Relaxed);
-        if before != minute {
-            let counted = self.this_minute.swap(0, Relaxed);
-            let last = if minute == before + 1 { counted } else { 0 };
-            self.events_per_minute.set(i64::try_from(last).unwrap_or(i64::MAX));
+    /// An attempt of a subscription was answered.
+    pub fn attempted(&self, subscription: Option<&str>, answer: &Answer) {
+        if let Some(name) = subscription {
+            let by = BySubscription { subscription: name.to_owned() };
+            self.reaction_seconds.get_or_create(&by).observe(answer.latency.as_secs_f64());
         }
-    }
-
-    /// An attempt was answered.
-    pub fn attempted(&self, answer: &Answer) {
         let result = match answer.verdict {
             Verdict::Success => "success",
             Verdict::Retry => "retry",

@@ -145,14 +145,15 @@ pub struct Replays {
 
 impl Replays {
     /// Over what was read at the start.
-    pub fn new(
-        desk: Desk,
-        dispatch: Dispatch,
-        subscriptions: Arc<Subscriptions>,
-        stored: Vec<(Replay, u64)>,
-    ) -> Self {
+    pub fn new(desk: Desk, dispatch: Dispatch, subscriptions: Arc<Subscriptions>, stored: Vec<(Replay, u64)>) -> Self {
         let shelf = stored.into_iter().map(|(r, v)| (r.key(), (r, v))).collect();
-        Self { desk, dispatch, subscriptions, shelf: std::sync::RwLock::new(shelf), changing: tokio::sync::Mutex::default() }
+        Self {
+            desk,
+            dispatch,
+            subscriptions,
+            shelf: std::sync::RwLock::new(shelf),
+            changing: tokio::sync::Mutex::default(),
+        }
     }
 
     async fn bounds(&self, request: &ReplayRequest) -> Result<(Seq, Seq), Problem> {
@@ -182,8 +183,7 @@ impl Replays {
             filters: subscription.filters.clone(),
             predicate: subscription.predicate.clone(),
         }];
-        let spec =
-            Spec::compile(subscription, &revisions).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+        let spec = Spec::compile(subscription, &revisions).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
         let mut events = 0;
         let mut after = from - 1;
         while after < to {
@@ -203,7 +203,8 @@ impl Replays {
         let (from_seq, to_seq) = self.bounds(request).await?;
         let running = self.list().into_iter().find(|r| r.no == subscription.no && r.state == ReplayState::Running);
         if let Some(other) = running {
-            let message = format!("replay {} of {:?} still runs; wait for it or cancel it", other.id, subscription.name);
+            let message =
+                format!("replay {} of {:?} still runs; wait for it or cancel it", other.id, subscription.name);
             return Err(Problem::new(Code::Conflict, message));
         }
         let id = self.list().iter().map(|r| r.id).max().unwrap_or(0) + 1;
@@ -242,8 +243,7 @@ impl Replays {
         let mut event = self.desk.audit(by, action, detail);
         // A replay of everything must not feed on its own audit trail.
         event.depth = EVENT_DEPTH;
-        let commit =
-            Commit { guards: vec![guard], documents: vec![write], events: vec![event], ..Commit::default() };
+        let commit = Commit { guards: vec![guard], documents: vec![write], events: vec![event], ..Commit::default() };
         self.desk.commit(commit).await?;
         self.shelf
             .write()

@@ -102,11 +102,7 @@ impl Retention {
             reported.insert(rule.filter.as_str().to_owned(), until)
         };
         let from = from.max(last.unwrap_or(0));
-        let behind = self
-            .dispatch
-            .ask(move |machine, _| machine.behind(until))
-            .await
-            .map_err(|e| e.message)?;
+        let behind = self.dispatch.ask(move |machine, _| machine.behind(until)).await.map_err(|e| e.message)?;
         let mut events = Vec::new();
         for (name, position) in behind {
             let detail = serde_json::json!({

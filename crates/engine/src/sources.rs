@@ -321,7 +321,9 @@ fn parse_rate(text: Option<&str>) -> Result<SourceRate, Problem> {
     match text {
         None | Some("default") => Ok(SourceRate::Default),
         Some("off") => Ok(SourceRate::Off),
-        Some(rate) => rate.parse().map(SourceRate::Limit).map_err(|e| Problem::field("rate_limit", format!("{e}, or off"))),
+        Some(rate) => {
+            rate.parse().map(SourceRate::Limit).map_err(|e| Problem::field("rate_limit", format!("{e}, or off")))
+        }
     }
 }
 

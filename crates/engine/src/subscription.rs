@@ -112,7 +112,7 @@ pub struct Subscription {
     /// Where to.
     pub target: Target,
     /// Vault name of the signing secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "secret_ref", skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
     /// Private addresses may be dialed: a caller with `endpoints:private` named the target.
     #[serde(default)]

@@ -153,7 +153,8 @@ impl Subscriptions {
     /// `event`, and of those in `also`.
     pub fn concerned(&self, event: &StoredEvent, also: &BTreeSet<SubNo>) -> Vec<(SubNo, Vec<Revision>)> {
         let alias = event.attributes.as_ref().and_then(|_| event.attributes().alias);
-        let names = |r: &Revision| r.filters.iter().any(|f| f.name_for(event.topic.as_str(), alias.as_deref()).is_some());
+        let names =
+            |r: &Revision| r.filters.iter().any(|f| f.name_for(event.topic.as_str(), alias.as_deref()).is_some());
         let revisions = self.revisions.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let concerned = revisions.iter().filter(|(no, list)| also.contains(no) || list.iter().any(names));
         concerned.map(|(no, list)| (*no, list.clone())).collect()
@@ -187,7 +188,8 @@ impl Subscriptions {
         }
         let hold = self.dispatch.hold().await?;
         let head = self.desk.store.head().seq;
-        let from = since.map_or(hold.head, |s| s.min(head)) + 1;
+        // It begins after everything that was accepted before it, also where the dispatcher has yet to come by.
+        let from = since.map_or(hold.head.max(head), |s| s.min(head)) + 1;
         subscription.since_seq = from - 1;
         if from <= hold.head {
             // Its positions come first: without them a crash would let it begin at the watermark instead.
@@ -256,10 +258,7 @@ impl Subscriptions {
             ..Commit::default()
         };
         self.desk.commit(commit).await?;
-        self.revisions
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(subscription.no, revisions);
+        self.revisions.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(subscription.no, revisions);
         self.shelf
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -336,7 +335,10 @@ impl Subscriptions {
             ("timeout_ms", s.timeout_ms, 100..=60_000),
         ] {
             if !range.contains(&value) {
-                return Err(Problem::field(field, format!("{value} is not within {} to {}", range.start(), range.end())));
+                return Err(Problem::field(
+                    field,
+                    format!("{value} is not within {} to {}", range.start(), range.end()),
+                ));
             }
         }
         if let RetrySchedule::Explicit { waits_ms } = &s.retry
@@ -365,7 +367,9 @@ impl Subscriptions {
                 check_headers(headers)
             }
             Target::Handler { name } if self.sender.has_handler(name) => Ok(()),
-            Target::Handler { name } => Err(Problem::field("target.name", format!("no handler {name:?} is registered"))),
+            Target::Handler { name } => {
+                Err(Problem::field("target.name", format!("no handler {name:?} is registered")))
+            }
         }
     }
 
@@ -554,17 +558,19 @@ impl Subscriptions {
             .map(|(.., n)| n)
             .sum();
         let found = self.dispatch.state(s.no, move |machine, state, now| status(machine, state, now, dead)).await?;
-        found.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no subscription {name:?}"))).map(|mut found| {
-            if let Activity::Paused { reason, .. } | Activity::Disabled { reason, .. } = &s.activity {
-                found.reason = Some(reason.clone());
-            }
-            found.state = match s.activity {
-                Activity::Active => "active",
-                Activity::Paused { .. } => "paused",
-                Activity::Disabled { .. } => "disabled",
-            };
-            found
-        })
+        found.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no subscription {name:?}"))).map(
+            |mut found| {
+                if let Activity::Paused { reason, .. } | Activity::Disabled { reason, .. } = &s.activity {
+                    found.reason = Some(reason.clone());
+                }
+                found.state = match s.activity {
+                    Activity::Active => "active",
+                    Activity::Paused { .. } => "paused",
+                    Activity::Disabled { .. } => "disabled",
+                };
+                found
+            },
+        )
     }
 
     /// Every endpoint with its breaker.
@@ -613,9 +619,7 @@ fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Problem> {
 fn status(machine: &Machine, state: &State, now: Now, dead: u64) -> SubscriptionStatus {
     let position = match state.mode {
         Mode::Live => state.first_open().unwrap_or(machine.head() + 1),
-        Mode::Behind => {
-            state.log_lanes().iter().map(|l| state.lanes[usize::from(*l)].position()).min().unwrap_or(0)
-        }
+        Mode::Behind => state.log_lanes().iter().map(|l| state.lanes[usize::from(*l)].position()).min().unwrap_or(0),
     };
     let (waiting_for, waiting_until) = why(state, now);
     SubscriptionStatus {

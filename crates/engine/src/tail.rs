@@ -98,13 +98,7 @@ impl Tail {
     /// A tail of `store` from its present head. Feed it from the store's commit hook.
     pub fn new(store: Arc<dyn Store>, stop: CancellationToken) -> Arc<Self> {
         let head = store.head();
-        Arc::new(Self {
-            epoch: head.epoch,
-            recent: RwLock::default(),
-            head: watch::channel(head.seq).0,
-            store,
-            stop,
-        })
+        Arc::new(Self { epoch: head.epoch, recent: RwLock::default(), head: watch::channel(head.seq).0, store, stop })
     }
 
     /// Takes newly committed events, in order.

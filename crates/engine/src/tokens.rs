@@ -142,9 +142,13 @@ impl Tokens {
             return Err(Problem::field("expiresAt", "lies in the past"));
         }
         if let Some(scope) = new.scopes.iter().find(|s| !holds(by, s)) {
-            return Err(Problem::new(Code::Forbidden, format!("a token can't give scope {scope}, which you do not hold")));
+            return Err(Problem::new(
+                Code::Forbidden,
+                format!("a token can't give scope {scope}, which you do not hold"),
+            ));
         }
-        let plain = format!("nxs_{}", data_encoding::BASE32_NOPAD.encode(&self.desk.random::<32>()?).to_ascii_lowercase());
+        let plain =
+            format!("nxs_{}", data_encoding::BASE32_NOPAD.encode(&self.desk.random::<32>()?).to_ascii_lowercase());
         let id = data_encoding::HEXLOWER.encode(&self.desk.random::<8>()?);
         let token = StoredToken {
             id: format!("tok_{id}"),
@@ -180,10 +184,7 @@ impl Tokens {
         };
         self.desk.commit(commit).await?;
         let held = Held { version: version + 1, last_used: 0.into(), token };
-        self.by_hash
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(held.token.hash.clone(), held);
+        self.by_hash.write().unwrap_or_else(std::sync::PoisonError::into_inner).insert(held.token.hash.clone(), held);
         Ok(())
     }
 

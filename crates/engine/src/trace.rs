@@ -190,7 +190,8 @@ fn body(spans: &[Span]) -> serde_json::Value {
             })
         })
         .collect();
-    let resource = json!({"attributes": [text("service.name", "nexus"), text("service.version", env!("CARGO_PKG_VERSION"))]});
+    let resource =
+        json!({"attributes": [text("service.name", "nexus"), text("service.version", env!("CARGO_PKG_VERSION"))]});
     json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "nexus"}, "spans": spans}]}]})
 }
 
@@ -203,9 +204,14 @@ mod tests {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(Context::parse(text).map(|c| c.to_string()).as_deref(), Some(text));
         for bad in [
-            "", "00", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x", "00-zzf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "",
+            "00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-zzf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
             assert_eq!(Context::parse(bad), None, "{bad}");
         }

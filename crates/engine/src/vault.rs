@@ -159,7 +159,8 @@ impl Vault {
         let mut body = bytes.split_off(NONCE_LEN);
         let nonce = Nonce::try_assume_unique_for_key(&bytes).map_err(|_| tampered())?;
         let cipher = Self::cipher(key).ok_or_else(tampered)?;
-        let plain = cipher.open_in_place(nonce, Aad::from(record.name.as_bytes()), &mut body).map_err(|_| tampered())?;
+        let plain =
+            cipher.open_in_place(nonce, Aad::from(record.name.as_bytes()), &mut body).map_err(|_| tampered())?;
         Ok(Secret::new(String::from_utf8_lossy(plain).into_owned()))
     }
 

@@ -16,8 +16,8 @@ pub(crate) mod tokens;
 
 /// A record as it is shown: its times, which are stored as microseconds, in ISO 8601.
 fn shown<T: Serialize>(record: &T) -> Result<Value, Problem> {
-    let mut value: Value =
-        serde_json::from_str(&render(record)?).map_err(|_| Problem::new(nexus_core::problem::Code::Internal, "unreadable"))?;
+    let mut value: Value = serde_json::from_str(&render(record)?)
+        .map_err(|_| Problem::new(nexus_core::problem::Code::Internal, "unreadable"))?;
     write_times(&mut value);
     Ok(value)
 }

@@ -188,7 +188,9 @@ impl RequestId {
     pub(crate) fn of(headers: &HeaderMap, ids: &RequestIds) -> Self {
         let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=@#~,;|".contains(b);
         match headers.get(&REQUEST_ID) {
-            Some(given) if (1..=128).contains(&given.len()) && given.as_bytes().iter().all(plain) => Self(given.clone()),
+            Some(given) if (1..=128).contains(&given.len()) && given.as_bytes().iter().all(plain) => {
+                Self(given.clone())
+            }
             _ => ids.next(),
         }
     }

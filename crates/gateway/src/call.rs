@@ -55,7 +55,10 @@ impl Call {
 
     /// Who asks. Only on routes that demand a token, where there always is one.
     pub(crate) fn principal(&self) -> Result<&Principal, Problem> {
-        self.who.as_ref().map(|who| &who.principal).ok_or_else(|| Problem::new(Code::Unauthenticated, "a token is needed"))
+        self.who
+            .as_ref()
+            .map(|who| &who.principal)
+            .ok_or_else(|| Problem::new(Code::Unauthenticated, "a token is needed"))
     }
 
     /// A header's text; unreadable counts as absent.
@@ -66,7 +69,8 @@ impl Call {
     /// A path parameter, decoded.
     pub(crate) fn param(&self, name: &str) -> Result<String, Problem> {
         let raw = self.params.iter().find(|(n, _)| *n == name).map(|(_, value)| value.as_str()).unwrap_or_default();
-        crate::query::decode(raw, false).ok_or_else(|| malformed(format!("the path's {name} is not UTF-8 when decoded")))
+        crate::query::decode(raw, false)
+            .ok_or_else(|| malformed(format!("the path's {name} is not UTF-8 when decoded")))
     }
 
     /// The query, parsed; unknown and repeated names are refused where the route declares its parameters.
@@ -86,10 +90,9 @@ impl Call {
         // A deadline of the connection, not of the hub's time: moving the test clock must not cut bodies off.
         match tokio::time::timeout(self.gate.config.body_timeout, collect(body, limit)).await {
             Ok(read) => read,
-            Err(_) => Err(malformed(format!(
-                "the body did not arrive within {} s",
-                self.gate.config.body_timeout.as_secs()
-            ))),
+            Err(_) => {
+                Err(malformed(format!("the body did not arrive within {} s", self.gate.config.body_timeout.as_secs())))
+            }
         }
     }
 
@@ -134,6 +137,11 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
 /// `application/json` or anything `+json`.
 pub(crate) fn is_json(media: &str) -> bool {
     media == "application/json" || media == "text/json" || media.ends_with("+json")
+}
+
+/// What clients send when nobody told them a type: `fetch` a text, `curl -d` a form. The body is read as JSON all the same.
+pub(crate) fn is_undeclared(media: &str) -> bool {
+    matches!(media, "text/plain" | "application/x-www-form-urlencoded" | "application/octet-stream")
 }
 
 /// 413 that names the limit.

@@ -8,7 +8,7 @@ use nexus_core::{
     problem::{Code, Problem},
     time::Timestamp,
 };
-use nexus_engine::Hub;
+use nexus_engine::{Hub, supervisor::TaskKind, trace};
 use serde_json::Map;
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     ingress::schema::Schemas,
     metrics::GatewayMetrics,
     rates::{Caller, RateLimits},
-    routes::{Envelope, Found, Rate, Route, Router},
+    routes::{Audit, Envelope, Found, Rate, Route, Router},
 };
 
 /// What all requests share.
@@ -57,17 +57,19 @@ impl Gate {
         peer: SocketAddr,
     ) -> Result<Response<Body>, Infallible> {
         let started = self.hub.clock().mono();
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, &self.ids);
         let origin = self.cors.origin(&parts.headers);
         let found = self.router.find(&parts.method, parts.uri.path());
         let mut number = None;
+        let mut span = None;
         let mut response = match found {
             Found::Route(route, n, params) => {
                 number = Some(n);
+                span = self.begin(route, &mut parts);
                 let client = address::client(peer.ip(), &parts.headers, &self.config.trusted_proxies);
                 let now = self.hub.clock().now();
-                let path = parts.uri.path().to_owned();
+                let uri = parts.uri.clone();
                 let call = Call {
                     gate: Arc::clone(&self),
                     route,
@@ -81,7 +83,7 @@ impl Gate {
                 };
                 match self.run(call, peer).await {
                     Ok(answer) => answer.respond(route.envelope, &id, now),
-                    Err(problem) => self.refuse(&problem, route.envelope, &path, &id, now),
+                    Err(problem) => self.refuse(&problem, route.envelope, uri.path(), &id, now),
                 }
             }
             Found::Methods(allow) if parts.method == Method::OPTIONS => {
@@ -101,15 +103,50 @@ impl Gate {
         }
         let took = self.hub.clock().mono().saturating_sub(started);
         self.metrics.answered(number, response.status().as_u16(), took);
+        if let Some(span) = span {
+            let status = response.status();
+            let attributes = vec![
+                ("http.response.status_code", status.as_u16().to_string()),
+                ("nexus.request.id", id.as_str().to_owned()),
+            ];
+            let error = status.is_server_error().then(|| status.to_string());
+            self.hub.tracer().end(span, attributes, error);
+        }
         Ok(response)
+    }
+
+    /// Begins the span of a request that may bring events. It takes the caller's place in the request's trace context,
+    /// so that what is stored, and later delivered, belongs under it.
+    fn begin(&self, route: &Route, parts: &mut http::request::Parts) -> Option<trace::Open> {
+        if !matches!(route.rate, Rate::Ingress | Rate::Publish) {
+            return None;
+        }
+        let parent = parts.headers.get("traceparent").and_then(|v| trace::Context::parse(v.to_str().ok()?));
+        let span = self.hub.tracer().begin("receive", parent.as_ref(), true)?;
+        let value = HeaderValue::from_str(&span.context.to_string()).ok()?;
+        parts.headers.insert("traceparent", value);
+        Some(span)
     }
 
     async fn run(&self, mut call: Call, peer: SocketAddr) -> Result<crate::answer::Answer, Problem> {
         let route = call.route;
-        call.who =
-            identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
+        call.who = identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
         self.count(route, &call, call.who.as_ref())?;
-        (route.handler)(call).await
+        match route.audit {
+            Audit::Writes(_) => self.finish(call).await,
+            Audit::Reads | Audit::Event | Audit::Transient => (route.handler)(call).await,
+        }
+    }
+
+    /// Runs a handler to its end even if the caller hangs up: an administrative act commits first and then brings what
+    /// is in memory up to date, and must not stop between the two.
+    async fn finish(&self, call: Call) -> Result<crate::answer::Answer, Problem> {
+        let (to, answer) = tokio::sync::oneshot::channel();
+        self.hub.spawn().start(TaskKind::Connection, async move {
+            // The receiver is gone when the caller is.
+            drop(to.send((call.route.handler)(call).await));
+        });
+        answer.await.unwrap_or_else(|_| Err(Problem::new(Code::Internal, "the request was not finished")))
     }
 
     /// Takes one token of the route's rate. Signed events are counted where their source is known.
@@ -140,7 +177,9 @@ impl Gate {
         self.metrics.refused(problem.code);
         match problem.code {
             Code::Internal => tracing::error!(request_id = id.as_str(), path, error = %problem, "a request failed"),
-            Code::Forbidden => tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
+            Code::Forbidden => {
+                tracing::warn!(request_id = id.as_str(), path, reason = %problem, "a request was refused");
+            }
             _ => tracing::debug!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
         }
         let context = error::Context { envelope, path, request_id: id.as_str(), now };

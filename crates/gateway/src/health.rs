@@ -96,7 +96,8 @@ struct Advance {
 pub(crate) async fn advance(mut call: Call) -> Result<Answer, Problem> {
     let Advance { advance } = call.json().await?;
     let by = duration(&advance).filter(|by| *by <= STEP);
-    let by = by.ok_or_else(|| Problem::field("advance", format!("{advance:?}; write for example 250ms, 30s, 5m, 2h or 7d")))?;
+    let by = by
+        .ok_or_else(|| Problem::field("advance", format!("{advance:?}; write for example 250ms, 30s, 5m, 2h or 7d")))?;
     let now = call.hub().advance(by).await?;
     Answer::data(&json!({"now": now.to_string()}))
 }

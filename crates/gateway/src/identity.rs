@@ -72,10 +72,9 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
     let (permitted, needed) = match auth {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
-        Auth::Socket => (
-            principal.may_some("events:read") || principal.may_some("events:publish"),
-            "events:read or events:publish",
-        ),
+        Auth::Socket => {
+            (principal.may_some("events:read") || principal.may_some("events:publish"), "events:read or events:publish")
+        }
         Auth::Open | Auth::AnyToken | Auth::Signature => (true, ""),
     };
     if permitted {
@@ -86,7 +85,10 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
 
 fn require(found: Option<Presented>) -> Result<Presented, Problem> {
     found.ok_or_else(|| {
-        Problem::new(Code::Unauthenticated, "a bearer token is needed: Authorization: Bearer nxs_… (see nexus token create)")
+        Problem::new(
+            Code::Unauthenticated,
+            "a bearer token is needed: Authorization: Bearer nxs_… (see nexus token create)",
+        )
     })
 }
 
@@ -136,7 +138,10 @@ fn socket_proof(
     if let Some(ticket) = ticket {
         let found = tickets.redeem(&ticket, hub.clock().mono()).filter(|p| p.still_holds(hub));
         return found.ok_or_else(|| {
-            Problem::new(Code::Unauthenticated, "the ticket is unknown, used or older than 60 s; get one at POST /api/v1/tickets")
+            Problem::new(
+                Code::Unauthenticated,
+                "the ticket is unknown, used or older than 60 s; get one at POST /api/v1/tickets",
+            )
         });
     }
     require(local(config, parts, peer))

@@ -59,7 +59,7 @@ pub(crate) async fn events(mut call: Call) -> Result<Answer, Problem> {
         count(&call, matching.first())?;
     }
     let form = Form::of(&call)?;
-    let lineage = Lineage::of(&call)?;
+    let lineage = Lineage::of(&call).await?;
     let (source, drafts) = choose(&call, &matching, |source| read(&call, source, form, &body))?;
     let batch = form == Form::Batch || drafts.len() != 1;
     store(&call, source, drafts, &lineage, batch).await
@@ -104,7 +104,7 @@ impl Form {
             Some("application/cloudevents-batch+json") => Ok(Self::Batch),
             _ if call.parts.headers.contains_key("ce-specversion") => Ok(Self::Binary),
             None => Ok(Self::Neo),
-            Some(media) if crate::call::is_json(media) => Ok(Self::Neo),
+            Some(media) if crate::call::is_json(media) || crate::call::is_undeclared(media) => Ok(Self::Neo),
             Some(media) => Err(crate::call::unsupported(
                 Some(media),
                 "application/json, application/cloudevents+json, application/cloudevents-batch+json, or the ce-* headers",

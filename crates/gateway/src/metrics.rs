@@ -96,7 +96,7 @@ impl GatewayMetrics {
                 }
             })
             .collect();
-        Self {
+        let made = Self {
             requests,
             seconds,
             refused: Family::default(),
@@ -108,7 +108,15 @@ impl GatewayMetrics {
             meters,
             open_streams: Arc::default(),
             heads: Mutex::default(),
+        };
+        // A series that begins at zero can be watched from the start.
+        for kind in ["websocket", "sse"] {
+            let _ = (made.streams.get_or_create_owned(&Stream { kind }), made.frames(kind));
         }
+        for code in crate::error::CODES {
+            let _ = made.refused.get_or_create_owned(&Refused { reason: code.as_str() });
+        }
+        made
     }
 
     /// Puts the families into a registry.
@@ -120,7 +128,7 @@ impl GatewayMetrics {
         registry.register("websocket_connections", "Open sockets and event streams", self.streams.clone());
         registry.register("stream_frames", "Frames sent to sockets and event streams", self.frames.clone());
         registry.register("stream_gaps", "Gap notices sent: a client fell too far behind", self.gaps.clone());
-        registry.register("events_last_minute", "Events of the log in the last 60 s, rolling", self.per_minute.clone());
+        registry.register("events_per_minute", "Events of the log in the last 60 seconds", self.per_minute.clone());
     }
 
     /// One request was answered. `number` is the route's in the table; `None` = no route.

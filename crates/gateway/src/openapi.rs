@@ -220,6 +220,9 @@ mod tests {
             std::fs::write(path, &generated).expect("api/openapi.json can be written");
         }
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == generated, "api/openapi.json is stale: run UPDATE_API=1 cargo nextest run -p nexus-gateway");
+        assert!(
+            committed == generated,
+            "api/openapi.json is stale: run UPDATE_API=1 cargo nextest run -p nexus-gateway"
+        );
     }
 }

@@ -82,9 +82,7 @@ mod tests {
         let limits = RateLimits::new();
         let rate: Rate = "10/s".parse().expect("valid");
         let now = Duration::from_secs(5);
-        let take = |address: &str| {
-            limits.take("ingress", Caller::Address(address.parse().expect("valid")), rate, now)
-        };
+        let take = |address: &str| limits.take("ingress", Caller::Address(address.parse().expect("valid")), rate, now);
         assert_eq!((0..30).filter(|_| take("192.0.2.1").is_ok()).count(), 10);
         let refused = take("192.0.2.1").expect_err("used up");
         assert_eq!((refused.code, refused.retry_after), (Code::RateLimited, Some(Duration::from_millis(100))));

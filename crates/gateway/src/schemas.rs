@@ -142,14 +142,24 @@ fn events() -> Vec<(&'static str, Value)> {
         ("events", json!({"type": "array", "description": "for a batch", "items": {"type": "object"}})),
         ("count", whole()),
     ];
-    let processed = [("status", one_of(&["processed", "ignored"])), ("event", text()), ("id", text()), ("reason", text())];
+    let processed =
+        [("status", one_of(&["processed", "ignored"])), ("event", text()), ("id", text()), ("reason", text())];
     vec![
         ("NeoEvent", object(&["event", "payload"], &neo)),
         ("CloudEvent", object(&["specversion", "id", "source", "type"], &cloud)),
         ("CloudEventBatch", list(named("CloudEvent"))),
         ("Accepted", object(&["status"], &accepted)),
-        ("Publish", object(&["payload"], &[("payload", json!({})), ("priority", priority), ("subject", text()), ("id", text())])),
-        ("Published", object(&["message_id", "topic", "seq"], &[("message_id", text()), ("topic", text()), ("seq", whole())])),
+        (
+            "Publish",
+            object(
+                &["payload"],
+                &[("payload", json!({})), ("priority", priority), ("subject", text()), ("id", text())],
+            ),
+        ),
+        (
+            "Published",
+            object(&["message_id", "topic", "seq"], &[("message_id", text()), ("topic", text()), ("seq", whole())]),
+        ),
         ("Processed", object(&["status"], &processed)),
         ("Event", object(&["id", "seq", "type", "source", "time", "payload"], &event)),
         ("EventList", list(named("Event"))),
@@ -161,7 +171,10 @@ fn sources() -> Vec<(&'static str, Value)> {
     let common = || {
         vec![
             ("preset", text()),
-            ("allow", json!({"type": "array", "items": text(), "description": "topics it may dispatch; empty = every one"})),
+            (
+                "allow",
+                json!({"type": "array", "items": text(), "description": "topics it may dispatch; empty = every one"}),
+            ),
             ("closed", yes_no()),
             ("schemas", json!({"type": "object", "description": "JSON Schema per event type"})),
             ("on_violation", one_of(&["refuse", "flag"])),
@@ -179,7 +192,10 @@ fn sources() -> Vec<(&'static str, Value)> {
         ("id", text()),
         ("rate_limit", json!({})),
         ("enabled", yes_no()),
-        ("secrets", list(object(&["name", "created_at"], &[("name", text()), ("created_at", time()), ("expires_at", time())]))),
+        (
+            "secrets",
+            list(object(&["name", "created_at"], &[("name", text()), ("created_at", time()), ("expires_at", time())])),
+        ),
         ("secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
         ("created_at", time()),
         ("updated_at", time()),
@@ -198,7 +214,10 @@ fn subscriptions() -> Vec<(&'static str, Value)> {
         vec![
             ("filters", list(text())),
             ("predicate", json!({"type": "string", "description": "screened jq, true for what is wanted"})),
-            ("target", json!({"type": "object", "description": "{kind: webhook|http|handler, url, method, headers, body}"})),
+            (
+                "target",
+                json!({"type": "object", "description": "{kind: webhook|http|handler, url, method, headers, body}"}),
+            ),
             ("on_dead", one_of(&["continue", "hold"])),
             ("concurrency", whole()),
             ("retry", json!({"description": "\"1s,5s,30s\" or a schedule"})),
@@ -224,7 +243,8 @@ fn subscriptions() -> Vec<(&'static str, Value)> {
     full.extend([
         ("name", text()),
         ("activity", json!({"type": "object"})),
-        ("signing_secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
+        ("signed", yes_no()),
+        ("secret", json!({"type": "string", "description": "shown once, when the hub made it"})),
         ("created_at", time()),
         ("updated_at", time()),
     ]);

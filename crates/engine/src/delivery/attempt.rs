@@ -190,7 +190,8 @@ impl Sender {
                     retry_after: retry_after(&response.headers),
                     started,
                     latency: response.latency,
-                    request_head: request_head.or_else(|| (!success).then(|| format!("{} {}", request.method, request.url))),
+                    request_head: request_head
+                        .or_else(|| (!success).then(|| format!("{} {}", request.method, request.url))),
                     response_head: (keep || !success).then(|| head(&response.body_head)),
                 }
             }
@@ -317,7 +318,8 @@ impl Sender {
         set(request, "webhook-timestamp", &secs.to_string())?;
         set(request, "x-nexus-event-id", &event.id.to_string())?;
         set(request, "x-nexus-attempt", &delivery.attempt.to_string())?;
-        set(request, "x-nexus-depth", &event.depth.to_string())?;
+        // Whoever sends an event back because of this one echoes it: loops end at a depth.
+        set(request, "x-nexus-depth", &event.depth.saturating_add(1).to_string())?;
         set(request, "x-causation-id", &event.id.to_string())?;
         // Correlation ids are the producer's: one that is no header value is left out rather than failing the delivery.
         let _ = set(request, "x-correlation-id", &event.correlation_id());
@@ -327,8 +329,8 @@ impl Sender {
         if let Some(secret) = subscription.secret.as_deref().and_then(|name| self.vault.get(name)) {
             let signature = nexus_signature(&request.body, &secret);
             set(request, "x-nexus-signature", &signature)?;
-            let standard =
-                standard_signature(std::slice::from_ref(&secret), &id, secs, &request.body).map_err(|e| e.to_string())?;
+            let standard = standard_signature(std::slice::from_ref(&secret), &id, secs, &request.body)
+                .map_err(|e| e.to_string())?;
             set(request, "webhook-signature", &standard)?;
         }
         Ok(())
@@ -355,7 +357,8 @@ fn text(expression: &str, input: &[u8]) -> Result<String, String> {
 
 fn set(request: &mut Request, key: &str, value: &str) -> Result<(), String> {
     let name: http::HeaderName = key.parse().map_err(|_| format!("{key:?} is no header name"))?;
-    let value = value.parse().map_err(|_| format!("the value of header {key:?} has characters a header can't carry"))?;
+    let value =
+        value.parse().map_err(|_| format!("the value of header {key:?} has characters a header can't carry"))?;
     request.headers.insert(name, value);
     Ok(())
 }
@@ -387,7 +390,8 @@ fn shown(headers: &http::HeaderMap) -> BTreeMap<String, String> {
         .iter()
         .map(|(name, value)| {
             let secret = matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "x-api-key");
-            let value = if secret { "<redacted>".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+            let value =
+                if secret { "<redacted>".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
             (name.as_str().to_owned(), value)
         })
         .collect()

@@ -66,7 +66,9 @@ impl Machine {
         let dead = state.exceptions.values().filter(|e| e.state == ExceptionState::Dead);
         let held: Vec<DeliveryKey> = dead.map(|e| (e.seq, e.generation)).collect();
         for delivery in held {
-            let Some(exception) = self.subs.get_mut(&sub).and_then(|s| s.exceptions.remove(&delivery)) else { continue };
+            let Some(exception) = self.subs.get_mut(&sub).and_then(|s| s.exceptions.remove(&delivery)) else {
+                continue;
+            };
             let row = Exception { waiting: Vec::new(), next_at: now.wall, ..exception.clone() };
             self.finish(row, true);
             self.go_on(sub, exception, now);

@@ -26,11 +26,7 @@ use super::{
     outcome::Answer,
     spec::Spec,
 };
-use crate::{
-    metrics::Metrics,
-    supervisor::Spawn,
-    tail::Tail,
-};
+use crate::{metrics::Metrics, supervisor::Spawn, tail::Tail};
 
 /// Bookkeeping is saved at least this often while there is any.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
@@ -226,7 +222,7 @@ impl Running {
             Ok(entries) if !entries.is_empty() => {
                 let events: Vec<_> = entries.iter().map(|e| Arc::clone(&e.event)).collect();
                 let now = self.now();
-                self.driver.metrics.dispatched(&events, now.wall);
+                self.driver.metrics.dispatched(&events);
                 self.driver.machine.events(&events, now);
                 true
             }
@@ -283,7 +279,8 @@ impl Running {
         let now = self.now();
         match answer {
             Some(answer) => {
-                self.driver.metrics.attempted(&answer);
+                let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
+                self.driver.metrics.attempted(name, &answer);
                 self.driver.machine.outcome(sub, delivery, answer, now);
             }
             None => self.driver.machine.expired(sub, delivery, now),
@@ -359,7 +356,9 @@ impl Running {
                     let range = SeqRange { after, until: None, priority };
                     self.read(sub, lane, range, limit);
                 }
-                Effect::Stop { sub, disabled, reason } => self.pending.push_back(Notice::Stop { sub, disabled, reason }),
+                Effect::Stop { sub, disabled, reason } => {
+                    self.pending.push_back(Notice::Stop { sub, disabled, reason });
+                }
                 Effect::Dead { sub, seq, lane, attempts, error } => {
                     self.driver.metrics.dead_letters.inc();
                     self.pending.push_back(Notice::Dead { sub, seq, lane, attempts, error });

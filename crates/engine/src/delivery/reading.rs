@@ -117,7 +117,9 @@ impl Machine {
             let takes = if lane == REPLAY { state.spec.takes_now(event) } else { state.spec.takes(event) };
             let settled = match lane {
                 // After a crash it may be trying this one again already.
-                REPLAY => state.replay.as_ref().is_none_or(|r| state.exceptions.contains_key(&(event.seq, r.generation))),
+                REPLAY => {
+                    state.replay.as_ref().is_none_or(|r| state.exceptions.contains_key(&(event.seq, r.generation)))
+                }
                 _ => state.settled.remove(&event.seq),
             };
             if takes && !settled {

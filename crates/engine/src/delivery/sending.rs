@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use nexus_core::{
-    breaker::BreakerState,
-    event::Seq,
-    store::SubNo,
-    time::Timestamp,
-};
+use nexus_core::{breaker::BreakerState, event::Seq, store::SubNo, time::Timestamp};
 
 use super::{
     lane::REPLAY,

@@ -1,6 +1,6 @@
 //! A subscription compiled for matching: which events it takes, by which key, under which name.
 
-use nexus_core::{event::StoredEvent, event::Seq, topic::TopicFilter};
+use nexus_core::{event::Seq, event::StoredEvent, topic::TopicFilter};
 
 use crate::{
     jq::{Jq, JqError},

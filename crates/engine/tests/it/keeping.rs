@@ -8,8 +8,7 @@ use nexus_core::{
     topic::{Topic, TopicFilter},
 };
 use nexus_engine::{
-    Hub, HubConfig, StartError, clock::SystemClock, log::RedactRequest, retention::RetentionRule,
-    tokens::NewToken,
+    Hub, HubConfig, StartError, clock::SystemClock, log::RedactRequest, retention::RetentionRule, tokens::NewToken,
     vault::VaultKey,
 };
 use nexus_store::{SqliteOptions, SqliteStore};
@@ -138,8 +137,10 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires_or_is_revoked() {
     let rig = Rig::new().await;
     let tokens = rig.hub.tokens();
     let in_an_hour = rig.hub.clock().now().plus(Duration::from_secs(3_600));
-    let new = |name: &str, scope: &str, expires_at| {
-        NewToken { name: name.into(), scopes: vec![scope.parse().expect("a scope")], expires_at }
+    let new = |name: &str, scope: &str, expires_at| NewToken {
+        name: name.into(),
+        scopes: vec![scope.parse().expect("a scope")],
+        expires_at,
     };
     let made = tokens.create(new("narrow", "events:publish:a.*", Some(in_an_hour)), &admin()).await.expect("made");
     let secret = made.secret.expect("shown once");
@@ -180,9 +181,14 @@ async fn permissions_take_hold_over_a_sources_own_list_and_let_go_again() {
 #[tokio::test]
 async fn either_name_of_an_event_gets_it_once_under_the_name_asked() {
     let rig = Rig::new().await;
-    let endpoints = [Endpoint::new([]).await, Endpoint::new([]).await, Endpoint::new([]).await, Endpoint::new([]).await];
-    let filters =
-        [json!(["lead.captured"]), json!(["lead.created"]), json!(["lead.created", "lead.captured"]), json!(["lead.*"])];
+    let endpoints =
+        [Endpoint::new([]).await, Endpoint::new([]).await, Endpoint::new([]).await, Endpoint::new([]).await];
+    let filters = [
+        json!(["lead.captured"]),
+        json!(["lead.created"]),
+        json!(["lead.created", "lead.captured"]),
+        json!(["lead.*"]),
+    ];
     for (i, (endpoint, filters)) in endpoints.iter().zip(filters).enumerate() {
         rig.subscribe(json!({"name": format!("s{i}"), "filters": filters, "url": endpoint.url})).await;
     }

@@ -1,5 +1,12 @@
 //! The hub over a real SQLite store, with real endpoints.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests fail the test they help"
+)]
+
 mod deliveries;
 mod faults;
 mod keeping;

@@ -14,7 +14,9 @@ use nexus_core::{
     store::{Appended, EventQuery, Store},
     topic::Topic,
 };
-use nexus_engine::{Hub, HubBuilder, HubConfig, clock::SystemClock, fate::Fate, subscription::NewSubscription, vault::VaultKey};
+use nexus_engine::{
+    Hub, HubBuilder, HubConfig, clock::SystemClock, fate::Fate, subscription::NewSubscription, vault::VaultKey,
+};
 use nexus_store::{SqliteOptions, SqliteStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

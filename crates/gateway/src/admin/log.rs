@@ -134,10 +134,7 @@ pub(crate) async fn backup(call: Call) -> Result<Answer, Problem> {
     });
     let answer = Answer::raw("application/octet-stream", Body::chunks(Box::pin(chunks)));
     let answer = answer.header(header::CONTENT_LENGTH, HeaderValue::from(length));
-    Ok(answer.header(
-        header::CONTENT_DISPOSITION,
-        HeaderValue::from_static("attachment; filename=\"nexus-backup.db\""),
-    ))
+    Ok(answer.header(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"nexus-backup.db\"")))
 }
 
 /// A file that goes with its last user.

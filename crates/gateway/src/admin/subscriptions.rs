@@ -1,11 +1,11 @@
 //! Subscriptions: which events go where.
 
 use nexus_core::problem::Problem;
-use nexus_engine::subscription::{NewSubscription, SubscriptionPatch};
+use nexus_engine::subscription::{NewSubscription, Subscription, SubscriptionPatch};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{many, one, removed, with};
+use super::{many, one, removed, shown};
 use crate::{answer::Answer, call::Call};
 
 #[derive(Deserialize)]
@@ -22,28 +22,47 @@ struct Sample {
     payload: Option<Value>,
 }
 
+/// A subscription without the name under which the vault keeps its secret; `secret` is the secret itself, this once.
+fn told(subscription: &Subscription, secret: Option<String>) -> Result<Value, Problem> {
+    let mut value = shown(subscription)?;
+    if let Value::Object(fields) = &mut value {
+        let signed = fields.remove("secret_ref").is_some();
+        fields.insert("signed".to_owned(), signed.into());
+        if let Some(secret) = secret {
+            fields.insert("secret".to_owned(), secret.into());
+        }
+    }
+    Ok(value)
+}
+
+fn one_of(subscription: &Subscription) -> Result<Answer, Problem> {
+    Answer::data(&told(subscription, None)?)
+}
+
 /// `GET /api/v1/subscriptions`.
 pub(crate) async fn list(call: Call) -> Result<Answer, Problem> {
-    many(&call.hub().subscriptions().list(), None)
+    let all = call.hub().subscriptions().list();
+    let all = all.iter().map(|s| told(s, None)).collect::<Result<Vec<_>, _>>()?;
+    Answer::page(&all, None)
 }
 
 /// `GET /api/v1/subscriptions/{name}`.
 pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
-    one(&call.hub().subscriptions().get(&call.param("name")?)?)
+    one_of(&call.hub().subscriptions().get(&call.param("name")?)?)
 }
 
 /// `POST /api/v1/subscriptions`.
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
     let new: NewSubscription = call.json().await?;
     let created = call.hub().subscriptions().create(new, call.principal()?).await?;
-    Ok(with(&created.value, "signing_secret", created.secret)?.created())
+    Ok(Answer::data(&told(&created.value, created.secret)?)?.created())
 }
 
 /// `PATCH /api/v1/subscriptions/{name}`.
 pub(crate) async fn update(mut call: Call) -> Result<Answer, Problem> {
     let patch: SubscriptionPatch = call.json().await?;
     let updated = call.hub().subscriptions().update(&call.param("name")?, patch, call.principal()?).await?;
-    with(&updated.value, "signing_secret", updated.secret)
+    Answer::data(&told(&updated.value, updated.secret)?)
 }
 
 /// `DELETE /api/v1/subscriptions/{name}`.
@@ -61,12 +80,12 @@ pub(crate) async fn status(call: Call) -> Result<Answer, Problem> {
 /// `POST /api/v1/subscriptions/{name}/pause`.
 pub(crate) async fn pause(mut call: Call) -> Result<Answer, Problem> {
     let Reason { reason } = call.json().await?;
-    one(&call.hub().subscriptions().pause(&call.param("name")?, reason, call.principal()?).await?)
+    one_of(&call.hub().subscriptions().pause(&call.param("name")?, reason, call.principal()?).await?)
 }
 
 /// `POST /api/v1/subscriptions/{name}/resume`.
 pub(crate) async fn resume(call: Call) -> Result<Answer, Problem> {
-    one(&call.hub().subscriptions().resume(&call.param("name")?, call.principal()?).await?)
+    one_of(&call.hub().subscriptions().resume(&call.param("name")?, call.principal()?).await?)
 }
 
 /// `POST /api/v1/subscriptions/{name}/test`.

@@ -27,8 +27,12 @@ pub(crate) fn permit(source: &ActiveSource, draft: &Draft) -> Result<(), Problem
     let canonical = draft.topic.alias_of();
     let names = || std::iter::once(&draft.topic).chain(&canonical);
     if !names().any(|topic| source.knows(topic)) {
-        let message =
-            format!("source {:?} has a closed vocabulary without {:?}; it knows {}", source.id, draft.name, known(source));
+        let message = format!(
+            "source {:?} has a closed vocabulary without {:?}; it knows {}",
+            source.id,
+            draft.name,
+            known(source)
+        );
         return Err(Problem::new(Code::UnknownEvent, message));
     }
     if names().any(|topic| source.may_dispatch(topic)) {
@@ -64,7 +68,10 @@ pub(crate) fn admit(call: &Call, source: &ActiveSource, draft: Draft, lineage: &
     {
         let mut problem = Problem::new(
             Code::Invalid,
-            format!("{} does not fit the schema of {:?} at {}: {}", draft.name, source.id, violation.path, violation.reason),
+            format!(
+                "{} does not fit the schema of {:?} at {}: {}",
+                draft.name, source.id, violation.path, violation.reason
+            ),
         );
         problem.details.insert(violation.path.clone(), violation.reason.clone());
         return Err(problem);

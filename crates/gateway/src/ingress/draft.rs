@@ -108,12 +108,9 @@ pub(crate) fn mapped(mapping: &Jq, body: &Bytes) -> Result<Vec<Draft>, Problem> 
     let wrong = |what: String| malformed(format!("the source's mapping does not fit this body: {what}"));
     let result = mapping.run_text(body).map_err(|error| wrong(error.to_string()))?;
     let several = result.trim_start().starts_with('[');
-    let list: Vec<Mapped<'_>> = if several {
-        serde_json::from_str(&result)
-    } else {
-        serde_json::from_str(&result).map(|one| vec![one])
-    }
-    .map_err(|error| wrong(format!("it must give {{event, payload}} or a list of them ({error})")))?;
+    let list: Vec<Mapped<'_>> =
+        if several { serde_json::from_str(&result) } else { serde_json::from_str(&result).map(|one| vec![one]) }
+            .map_err(|error| wrong(format!("it must give {{event, payload}} or a list of them ({error})")))?;
     if list.len() > BATCH_EVENTS {
         return Err(Problem::new(Code::TooLarge, format!("more than {BATCH_EVENTS} events in one request")));
     }

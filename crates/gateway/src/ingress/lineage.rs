@@ -16,24 +16,38 @@ pub(crate) struct Lineage {
 }
 
 impl Lineage {
-    /// Reads `X-Correlation-ID`, `X-Causation-ID`, `X-Nexus-Depth`, `traceparent` and `Idempotency-Key`.
-    pub(crate) fn of(call: &Call) -> Result<Self, Problem> {
-        let causation = match call.header("x-causation-id") {
+    /// Reads `X-Correlation-ID`, `X-Causation-ID`, `X-Nexus-Depth`, `traceparent` and `Idempotency-Key`. Deliveries carry
+    /// the first three with the values that an effect of the delivered event has, for its receiver to hand back.
+    pub(crate) async fn of(call: &Call) -> Result<Self, Problem> {
+        let causation: Option<EventId> = match call.header("x-causation-id") {
             Some(text) => Some(text.parse().map_err(|error| malformed(format!("X-Causation-ID: {error}")))?),
             None => None,
         };
-        let depth = match call.header("x-nexus-depth") {
-            Some(text) => text.trim().parse().map_err(|_| malformed("X-Nexus-Depth must be a number from 0 to 255"))?,
-            None => 0,
+        let depth: Option<u8> = match call.header("x-nexus-depth") {
+            Some(text) => {
+                Some(text.trim().parse().map_err(|_| malformed("X-Nexus-Depth must be a number from 0 to 255"))?)
+            }
+            None => None,
         };
-        Ok(Self {
+        let mut lineage = Self {
             correlation: id_header(call, "x-correlation-id", "X-Correlation-ID")?,
             causation,
-            depth,
+            depth: depth.unwrap_or(0),
             // The standard says to go on without a trace context that can't be read.
             traceparent: call.header("traceparent").filter(|t| is_traceparent(t)).map(str::to_owned),
             key: id_header(call, "idempotency-key", "Idempotency-Key")?,
-        })
+        };
+        if let Some(cause) = causation
+            && (depth.is_none() || lineage.correlation.is_none())
+            && let Some(cause) = call.hub().event(cause).await?
+        {
+            // What the caller left out is known here.
+            lineage.correlation.get_or_insert_with(|| cause.correlation_id());
+            if depth.is_none() {
+                lineage.depth = cause.depth.saturating_add(1);
+            }
+        }
+        Ok(lineage)
     }
 
     /// The share of one of several events of a request: one `Idempotency-Key` covers them all.
@@ -82,8 +96,10 @@ mod tests {
     fn a_trace_context_is_taken_only_in_its_form() {
         assert!(is_traceparent("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
         for bad in [
-            "", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-01",
+            "",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-01",
         ] {
             assert!(!is_traceparent(bad), "{bad}");
         }

@@ -70,8 +70,9 @@ mod tests {
 
     #[test]
     fn the_payload_is_kept_as_it_came() {
-        let draft = draft(r#"{ "event": "PAYMENT_RECEIVED", "payload": { "b": 1,  "a": 1.50 }, "id": 7, "priority": 3 }"#)
-            .expect("valid");
+        let draft =
+            draft(r#"{ "event": "PAYMENT_RECEIVED", "payload": { "b": 1,  "a": 1.50 }, "id": 7, "priority": 3 }"#)
+                .expect("valid");
         assert_eq!((draft.name.as_str(), draft.topic.as_str()), ("PAYMENT_RECEIVED", "payment.received"));
         assert_eq!(&draft.data[..], br#"{ "b": 1,  "a": 1.50 }"#);
         assert_eq!((draft.key.as_deref(), draft.priority), (Some("7"), Priority::Critical));
@@ -86,8 +87,19 @@ mod tests {
     #[test]
     fn what_is_no_object_with_an_event_is_refused() {
         for bad in [
-            "", "[]", "7", r#""x""#, "{}", r#"{"event":""}"#, r#"{"event":7}"#, r#"{"event":"a b"}"#, "{",
-            r#"{"event":"a","event":"b"}"#, r#"{"event":"../etc"}"#, r#"{"event":"a","payload":1e400}"#, "\u{feff}{}",
+            "",
+            "[]",
+            "7",
+            r#""x""#,
+            "{}",
+            r#"{"event":""}"#,
+            r#"{"event":7}"#,
+            r#"{"event":"a b"}"#,
+            "{",
+            r#"{"event":"a","event":"b"}"#,
+            r#"{"event":"../etc"}"#,
+            r#"{"event":"a","payload":1e400}"#,
+            "\u{feff}{}",
         ] {
             assert_eq!(draft(bad).expect_err(bad).code, Code::Malformed, "{bad}");
         }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     answer::{Answer, render},
-    call::{Call, is_json, media_type, typed, unsupported},
+    call::{Call, is_json, is_undeclared, media_type, typed, unsupported},
     error::malformed,
 };
 
@@ -45,10 +45,11 @@ fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<&'de RawValu
 /// `POST /events/{topic}`.
 pub(crate) async fn topic(mut call: Call) -> Result<Answer, Problem> {
     let name = call.param("topic")?;
-    let lineage = Lineage::of(&call)?;
+    let lineage = Lineage::of(&call).await?;
     let body = call.bytes(BODY_BYTES).await?;
     if let Some(media) = media_type(&call.parts.headers)
         && !is_json(&media)
+        && !is_undeclared(&media)
     {
         return Err(unsupported(Some(&media), "application/json"));
     }

@@ -41,7 +41,12 @@ impl Schemas {
     }
 
     /// Checks `data` (valid JSON) against the source's schema of `topic`.
-    pub(crate) fn check(&self, source: &ActiveSource, topic: &Topic, data: &[u8]) -> Result<Option<Violation>, Problem> {
+    pub(crate) fn check(
+        &self,
+        source: &ActiveSource,
+        topic: &Topic,
+        data: &[u8],
+    ) -> Result<Option<Violation>, Problem> {
         let Some(schema) = source.source.schemas.get(topic) else { return Ok(None) };
         let validator = self.compiled(source, topic, schema)?;
         let value: Value = serde_json::from_slice(data)

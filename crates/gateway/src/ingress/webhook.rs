@@ -37,7 +37,7 @@ pub(crate) async fn receive(mut call: Call) -> Result<Answer, Problem> {
         Read::Ignored(reason) => return Answer::data(&json!({"status": "ignored", "reason": reason})),
         Read::Events(drafts) => drafts,
     };
-    let lineage = Lineage::of(&call)?;
+    let lineage = Lineage::of(&call).await?;
     let names: Vec<String> = drafts.iter().map(|d| d.name.clone()).collect();
     let mut events = Vec::with_capacity(drafts.len());
     let several = drafts.len() > 1;

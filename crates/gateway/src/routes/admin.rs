@@ -78,14 +78,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .about("Subscriptions", "One subscription")
         .may("subscriptions:read")
         .gives(json("Subscription")),
-    route(Method::PATCH, "/api/v1/subscriptions/{name}", "update_subscription", |c| {
-        Box::pin(subscriptions::update(c))
-    })
-    .about("Subscriptions", "Change a subscription; absent fields stay")
-    .may("subscriptions:write")
-    .audit(Audit::Writes("subscription.updated"))
-    .takes(&[json("SubscriptionPatch")])
-    .gives(json("Subscription")),
+    route(Method::PATCH, "/api/v1/subscriptions/{name}", "update_subscription", |c| Box::pin(subscriptions::update(c)))
+        .about("Subscriptions", "Change a subscription; absent fields stay")
+        .may("subscriptions:write")
+        .audit(Audit::Writes("subscription.updated"))
+        .takes(&[json("SubscriptionPatch")])
+        .gives(json("Subscription")),
     route(Method::DELETE, "/api/v1/subscriptions/{name}", "delete_subscription", |c| {
         Box::pin(subscriptions::delete(c))
     })
@@ -114,13 +112,11 @@ pub(crate) static ROUTES: &[Route] = &[
     .may("subscriptions:write")
     .audit(Audit::Writes("subscription.resumed"))
     .gives(json("Subscription")),
-    route(Method::POST, "/api/v1/subscriptions/{name}/test", "test_subscription", |c| {
-        Box::pin(subscriptions::test(c))
-    })
-    .about("Subscriptions", "Send a sample and show the full exchange")
-    .may("subscriptions:write")
-    .takes(&[json("Sample")])
-    .gives(json("Exchange")),
+    route(Method::POST, "/api/v1/subscriptions/{name}/test", "test_subscription", |c| Box::pin(subscriptions::test(c)))
+        .about("Subscriptions", "Send a sample and show the full exchange")
+        .may("subscriptions:write")
+        .takes(&[json("Sample")])
+        .gives(json("Exchange")),
     route(Method::GET, "/api/v1/endpoints", "list_endpoints", |c| Box::pin(subscriptions::endpoints(c)))
         .about("Subscriptions", "Endpoints with the state of their breakers")
         .may("subscriptions:read")

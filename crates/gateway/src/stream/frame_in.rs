@@ -83,7 +83,8 @@ pub(crate) fn parse(text: &Bytes) -> Result<Asked, Refused> {
     if !frame.kind.is_null() {
         return core(&frame, text).map_err(|problem| Refused { dialect: Some(Dialect::Core), problem });
     }
-    let message = r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, ping)"#;
+    let message =
+        r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, ping)"#;
     Err(unknown(wrong(message)))
 }
 

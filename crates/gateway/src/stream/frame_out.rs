@@ -74,7 +74,8 @@ fn core(event: &StoredEvent, name: &str) -> String {
 }
 
 fn kyros(event: &StoredEvent, name: &str) -> String {
-    let correlation = event.correlation.as_deref().map_or_else(String::new, |c| format!(r#""correlationId":{},"#, text(c)));
+    let correlation =
+        event.correlation.as_deref().map_or_else(String::new, |c| format!(r#""correlationId":{},"#, text(c)));
     format!(
         r#"{{"type":{},"payload":{},{correlation}"timestamp":"{}","source":"backend","id":"{}","seq":{}}}"#,
         text(name),

@@ -35,12 +35,13 @@ use crate::{
     gate::Gate,
     identity::Presented,
     ingress::{Draft, Lineage, finish, publish::may_publish},
+    rates::Caller,
 };
 
 /// Frames beyond the rate in a row after which the socket is closed.
 const PATIENCE: u32 = 20;
 /// How long a closing socket waits for its client to have read why.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// One filter in one dialect.
 #[derive(Clone, Debug)]
@@ -55,7 +56,16 @@ pub(crate) struct Sub {
 struct CatchUp {
     follower: Follower,
     subs: Vec<Sub>,
+    /// Where the live cursor took over.
     until: Seq,
+    /// Its first batch is a notice that the position can't be served.
+    gap: bool,
+}
+
+impl CatchUp {
+    fn is_over(&self) -> bool {
+        !self.gap && (self.follower.seq() >= self.until || self.subs.is_empty())
+    }
 }
 
 /// Why a session ends.
@@ -86,11 +96,14 @@ pub(crate) struct Session {
 impl Session {
     /// Of `who`, subscribed to `subs` from `since` on.
     pub(crate) fn new(gate: Arc<Gate>, who: Presented, subs: Vec<Sub>, since: Start) -> Self {
-        let live = (!subs.is_empty()).then(|| gate.hub.tail().follow(since));
         let sight = Sight::of(&who.principal);
         let sent = gate.metrics.frames("websocket");
         let (past, bucket) = (VecDeque::new(), Bucket::default());
-        Self { gate, who, sight, subs, live, past, bucket, over_rate: 0, sent }
+        let mut session = Self { gate, who, sight, subs: Vec::new(), live: None, past, bucket, over_rate: 0, sent };
+        if !subs.is_empty() {
+            session.begin(subs, since);
+        }
+        session
     }
 
     /// Runs until either side ends it.
@@ -218,20 +231,33 @@ impl Session {
             return Err(Problem::new(Code::TooLarge, message));
         }
         self.subs = all;
-        let tail = self.gate.hub.tail();
-        match (&self.live, since) {
-            (None, since) => self.live = Some(tail.follow(since.unwrap_or(Start::Now))),
-            (Some(_), None) => {}
-            (Some(live), Some(since)) => {
-                self.past.push_back(CatchUp { follower: tail.follow(since), subs, until: live.seq() });
-            }
-        }
+        self.begin(subs, since.unwrap_or(Start::Now));
         Ok(())
+    }
+
+    /// Serves `subs` from `since` on: from there to the live cursor with a cursor of their own, then with that one.
+    fn begin(&mut self, subs: Vec<Sub>, since: Start) {
+        let tail = self.gate.hub.tail();
+        let until = self.live.get_or_insert_with(|| tail.follow(Start::Now)).seq();
+        if self.subs.is_empty() {
+            self.subs.clone_from(&subs);
+        }
+        let (epoch, head) = tail.position();
+        let gap = match since {
+            Start::Now => return,
+            Start::After(seq) => seq > head,
+            Start::At { epoch: of, seq } => of != epoch || seq > head,
+        };
+        self.past.push_back(CatchUp { follower: tail.follow(since), subs, until, gap });
     }
 
     async fn publish(&self, draft: Draft) -> Result<(String, Seq), Problem> {
         let principal = &self.who.principal;
         may_publish(principal, &draft)?;
+        if let Some(rate) = self.gate.config.publish_rate {
+            let mono = self.gate.hub.clock().mono();
+            self.gate.limits.take("publish", Caller::Principal(&principal.name), rate, mono)?;
+        }
         let now = self.gate.hub.clock().now();
         let event = finish(now, &principal.name, draft, &Lineage::default())?;
         let appended = self.gate.hub.publish(event).await?;
@@ -259,7 +285,10 @@ impl Session {
                 }
             }
         }
-        self.past.pop_front_if(|past| past.follower.seq() >= past.until);
+        if let Some(past) = self.past.front_mut() {
+            past.gap = false;
+        }
+        self.past.pop_front_if(|past| past.is_over());
         if frames.is_empty() {
             return Ok(());
         }
@@ -289,9 +318,7 @@ impl Session {
 
 /// The next batch of the cursor whose turn it is; waits for ever when there is none. Cancel-safe.
 async fn next_batch(past: &mut VecDeque<CatchUp>, live: &mut Option<Follower>) -> Option<Batch> {
-    while past.front().is_some_and(|p| p.follower.seq() >= p.until || p.subs.is_empty()) {
-        past.pop_front();
-    }
+    while past.pop_front_if(|past| past.is_over()).is_some() {}
     match (past.front_mut(), live) {
         (Some(past), _) => past.follower.next().await,
         (None, Some(live)) => live.next().await,

@@ -1,6 +1,6 @@
 //! The doors of WebSockets: the handshake, then a task of its own for the session.
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use nexus_core::{
@@ -61,6 +61,9 @@ pub(crate) fn filters(query: &crate::query::Query) -> Result<Vec<TopicFilter>, P
 }
 
 fn upgrade(mut call: Call, subs: Vec<Sub>, since: Start) -> Result<Answer, Problem> {
+    if call.parts.method != Method::GET {
+        return Err(malformed("a WebSocket begins with GET"));
+    }
     let accept = handshake(&call.parts.headers)?;
     let Some(pending) = call.parts.extensions.remove::<OnUpgrade>() else {
         return Err(malformed("this connection can't become a WebSocket"));
@@ -71,9 +74,9 @@ fn upgrade(mut call: Call, subs: Vec<Sub>, since: Start) -> Result<Answer, Probl
     let Some(counted) = call.gate.metrics.stream("websocket", call.gate.config.sockets) else {
         return Err(Problem::new(Code::Unavailable, "too many sockets are open; try again later"));
     };
-    let bearer = call.header("sec-websocket-protocol").is_some_and(|protocols| {
-        protocols.split(',').any(|p| p.trim().eq_ignore_ascii_case(BEARER_PROTOCOL))
-    });
+    let bearer = call
+        .header("sec-websocket-protocol")
+        .is_some_and(|protocols| protocols.split(',').any(|p| p.trim().eq_ignore_ascii_case(BEARER_PROTOCOL)));
     let gate = std::sync::Arc::clone(&call.gate);
     let spawn = gate.hub.spawn().clone();
     spawn.start(TaskKind::Socket, async move {
@@ -95,7 +98,11 @@ fn upgrade(mut call: Call, subs: Vec<Sub>, since: Start) -> Result<Answer, Probl
 fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let has = |name: header::HeaderName, word: &str| {
         let values = headers.get_all(name);
-        values.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|v| v.trim().eq_ignore_ascii_case(word))
+        values
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .any(|v| v.trim().eq_ignore_ascii_case(word))
     };
     if !has(header::CONNECTION, "upgrade") || !has(header::UPGRADE, "websocket") {
         return Err(malformed("this is a WebSocket: send Connection: Upgrade and Upgrade: websocket"));

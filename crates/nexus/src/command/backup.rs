@@ -7,6 +7,7 @@ use clap::Args;
 use crate::{
     cli::Global,
     command::config::loaded,
+    offline,
     output::{Failure, note},
     progress,
 };
@@ -66,8 +67,7 @@ pub(crate) fn restore(global: &Global, args: &Restore) -> Result<(), Failure> {
     }
     let bar = progress::bar(None, "events", global.json);
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let report = nexus_store::verify::restore(&args.file, dir)
-        .map_err(|e| Failure::failed(format!("{} was not restored: {}", args.file.display(), whole(&e))))?;
+    let head = offline::restore(&args.file, dir)?;
     bar.finish_and_clear();
     if !config.data.key_path().exists() {
         note(&format!(
@@ -75,9 +75,9 @@ pub(crate) fn restore(global: &Global, args: &Restore) -> Result<(), Failure> {
             config.data.key_path().display()
         ));
     }
-    let done = serde_json::json!({"data": dir, "epoch": report.epoch, "seq": report.seq});
+    let done = serde_json::json!({"data": dir, "epoch": head.epoch, "seq": head.seq});
     global.screen().either(&done, || {
-        format!("restored {} events into {}; the log goes on in epoch {}", report.seq, dir.display(), report.epoch)
+        format!("restored {} events into {}; the log goes on in epoch {}", head.seq, dir.display(), head.epoch)
     })
 }
 

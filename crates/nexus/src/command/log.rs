@@ -74,7 +74,7 @@ async fn verify(global: &Global, against: Option<&Path>) -> Result<(), Failure> 
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let folder = global.data.as_deref().filter(|_| global.url.is_none());
     let report = match folder.filter(|dir| offline::has_database(dir)) {
-        Some(dir) => offline::verify(dir, against.as_ref(), |seq| bar.set_position(seq))?,
+        Some(dir) => offline::verify(dir, against.as_ref()),
         None => global.client()?.verify_log(against.map(|c| serde_json::json!(c)).as_ref()).await?,
     };
     bar.finish_and_clear();

@@ -104,7 +104,7 @@ pub(crate) async fn import(global: &Global, args: &Import) -> Result<(), Failure
     let file = File::open(&args.file).map_err(wrong)?;
     let bar = progress::bar(file.metadata().ok().map(|m| m.len()), "bytes", global.json);
     let mut reader = BufReader::new(file);
-    let (mut stored, mut repeated) = (0, 0);
+    let (mut stored, mut repeated, mut erased) = (0, 0, 0);
     loop {
         let (batch, lines) = next_lines(&mut reader).map_err(wrong)?;
         if lines == 0 {
@@ -115,12 +115,18 @@ pub(crate) async fn import(global: &Global, args: &Import) -> Result<(), Failure
         let count = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(0);
         stored += count("stored");
         repeated += count("repeated");
+        erased += count("erased");
         bar.inc(u64::try_from(size).unwrap_or(0));
     }
     bar.finish_and_clear();
-    let done = serde_json::json!({"stored": stored, "repeated": repeated});
+    let done = serde_json::json!({"stored": stored, "repeated": repeated, "erased": erased});
     global.screen().either(&done, || {
-        format!("imported {} events; {} were there already", text(&done, "stored"), text(&done, "repeated"))
+        format!(
+            "imported {} events; {} were there already, {} had no data any more",
+            text(&done, "stored"),
+            text(&done, "repeated"),
+            text(&done, "erased")
+        )
     })
 }
 

@@ -189,7 +189,7 @@ fn unknown(place: &str, key: &str, known: &[impl AsRef<str>]) -> ConfigError {
     ConfigError::UnknownKey { place: place.to_owned(), key: key.to_owned(), hint }
 }
 
-/// `PORT`, `NEXUS_DATA`, `NEXUS_API_HOST`, `NEXUS_API_PORT`.
+/// `PORT`, `NEXUS_DATA`, `NEXUS_API_HOST`, `NEXUS_API_PORT`, `OTEL_EXPORTER_OTLP_ENDPOINT`.
 fn short_names(config: &mut Config, environment: &Environment) -> Result<(), ConfigError> {
     let port = |name: &str| {
         let wrong = |text: &str| ConfigError::Value { place: name.to_owned(), reason: format!("{text:?} is no port") };
@@ -206,6 +206,9 @@ fn short_names(config: &mut Config, environment: &Environment) -> Result<(), Con
     }
     if let (Some(number), None) = (port("PORT")?, environment.get("NEXUS_SERVER_LISTEN")) {
         config.server.listen = vec![format!("0.0.0.0:{number}")];
+    }
+    if let (Some(endpoint), None) = (environment.get("OTEL_EXPORTER_OTLP_ENDPOINT"), &config.log.otlp_endpoint) {
+        config.log.otlp_endpoint = Some(endpoint.to_owned());
     }
     Ok(())
 }

@@ -23,10 +23,13 @@ pub(crate) struct Log {
     pub(crate) format: Format,
     /// `error`, `warn`, `info`, `debug`, `trace`, or per module: `info,nexus_engine=debug`.
     pub(crate) level: String,
+    /// Base URL of an OTLP/HTTP collector for traces, for example `http://127.0.0.1:4318`; also
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`. Absent = no traces are sent.
+    pub(crate) otlp_endpoint: Option<String>,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: Format::Auto, level: "info".into() }
+        Self { format: Format::Auto, level: "info".into(), otlp_endpoint: None }
     }
 }

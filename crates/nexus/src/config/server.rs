@@ -32,8 +32,6 @@ pub(crate) struct Server {
     pub(crate) header_timeout: Period,
     /// Time for the body of a request.
     pub(crate) body_timeout: Period,
-    /// Time to answer; then 504.
-    pub(crate) request_timeout: Period,
     /// Silence on a socket after which it is asked for a sign of life.
     pub(crate) heartbeat: Period,
     /// How long requests and deliveries in flight may take after SIGTERM.
@@ -57,7 +55,6 @@ impl Default for Server {
             sockets: 8_000,
             header_timeout: seconds(30),
             body_timeout: seconds(20),
-            request_timeout: seconds(30),
             heartbeat: seconds(20),
             drain: seconds(10),
             open_files: 65_536,

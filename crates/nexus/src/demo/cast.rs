@@ -2,9 +2,9 @@
 
 use axum::Router;
 use nexus_client::Client;
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet};
 
-use super::{Happening, factory, neobot};
+use super::{Teller, factory, neobot};
 use crate::output::Failure;
 
 /// The running stand-ins. Dropped, they end.
@@ -16,7 +16,7 @@ pub(crate) struct Cast {
 
 impl Cast {
     /// Starts them all.
-    pub(crate) async fn start(hub: &Client, tell: &mpsc::Sender<Happening>) -> Result<Self, Failure> {
+    pub(crate) async fn start(hub: &Client, tell: &Teller) -> Result<Self, Failure> {
         let mut running = JoinSet::new();
         let (factory, mint) = factory::new(hub.clone(), tell.clone());
         running.spawn(mint);

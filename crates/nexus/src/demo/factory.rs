@@ -16,7 +16,7 @@ use nexus_client::{
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::{FACTORY_API_KEY, FACTORY_SECRET, Happening};
+use super::{FACTORY_API_KEY, FACTORY_SECRET, Happening, Teller};
 
 /// Headers by which the callback is tied to the event that caused the call.
 const ECHOED: [&str; 3] = ["x-correlation-id", "x-causation-id", "x-nexus-depth"];
@@ -41,12 +41,12 @@ impl MintCall {
 }
 
 struct Desk {
-    tell: mpsc::Sender<Happening>,
+    tell: Teller,
     jobs: mpsc::Sender<MintCall>,
 }
 
 /// The factory's door and its mint.
-pub(crate) fn new(hub: Client, tell: mpsc::Sender<Happening>) -> (Router, impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn new(hub: Client, tell: Teller) -> (Router, impl Future<Output = ()> + Send + 'static) {
     let (jobs, queue) = mpsc::channel(64);
     let desk = Arc::new(Desk { tell: tell.clone(), jobs });
     (Router::new().route("/api/mint", post(mint_asked)).with_state(desk), mint(hub, queue, tell))
@@ -65,23 +65,23 @@ async fn mint_asked(State(desk): State<Arc<Desk>>, headers: HeaderMap, Json(body
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(|v| (name.to_owned(), v.to_owned()));
     let call = MintCall { body, headers: ECHOED.iter().filter_map(|name| text(name)).collect() };
     let answer = serde_json::json!({"status": "accepted", "txHash": call.tx_hash()});
-    // Should the play be over, nobody listens and nothing is owed.
-    let _ = desk.tell.send(Happening::MintAsked(call.clone())).await;
+    desk.tell.tell(Happening::MintAsked(call.clone())).await;
+    // The queue ends with the factory.
     let _ = desk.jobs.send(call).await;
     Json(answer).into_response()
 }
 
 async fn refuse(desk: &Desk, status: StatusCode, reason: String) -> Response {
     let answer = serde_json::json!({ "message": reason });
-    let _ = desk.tell.send(Happening::Refused { who: "Smart Factory", reason }).await;
+    desk.tell.tell(Happening::Refused { who: "Smart Factory", reason }).await;
     (status, Json(answer)).into_response()
 }
 
 /// Mints one call after the other and reports each to the hub's `/webhook/factory`.
-async fn mint(hub: Client, mut queue: mpsc::Receiver<MintCall>, tell: mpsc::Sender<Happening>) {
+async fn mint(hub: Client, mut queue: mpsc::Receiver<MintCall>, tell: Teller) {
     while let Some(call) = queue.recv().await {
         let tx_hash = call.tx_hash();
-        let _ = tell.send(Happening::Minted { tx_hash: tx_hash.clone() }).await;
+        tell.tell(Happening::Minted { tx_hash: tx_hash.clone() }).await;
         let report = serde_json::json!({
             "contractAddress": format!("0x{}", &signature("contract", b"demo")[..40]),
             "txHash": tx_hash,
@@ -94,6 +94,6 @@ async fn mint(hub: Client, mut queue: mpsc::Receiver<MintCall>, tell: mpsc::Send
             Ok(accepted) => Happening::CalledBack(accepted),
             Err(error) => Happening::Refused { who: "Nexus", reason: format!("the factory's callback: {error}") },
         };
-        let _ = tell.send(happening).await;
+        tell.tell(happening).await;
     }
 }

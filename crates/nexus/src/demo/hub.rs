@@ -46,6 +46,8 @@ impl ChildHub {
                 command.env_remove(name);
             }
         }
+        // Ctrl-C is for this command, which then ends the hub in order; the hub itself must not hear it twice.
+        command.process_group(0);
         command.current_dir(&data).stdin(Stdio::null()).stdout(log).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|e| Failure::failed(format!("the hub can't be started: {e}")))?;
         let stderr = child.stderr.take().ok_or_else(|| Failure::failed("the hub has no standard error"))?;

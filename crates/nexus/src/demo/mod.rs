@@ -11,10 +11,12 @@ mod neobot;
 mod setup;
 mod story;
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use clap::Args;
 use nexus_client::Client;
+use nexus_core::time::Clock;
+use nexus_engine::clock::SystemClock;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -43,7 +45,54 @@ pub(crate) struct Arguments {
     listen: Vec<String>,
 }
 
-/// What the stand-ins tell the play.
+/// How the stand-ins tell the play what happens, and when.
+#[derive(Clone)]
+pub(crate) struct Teller {
+    clock: SystemClock,
+    to: mpsc::Sender<(Duration, Happening)>,
+}
+
+impl Teller {
+    /// Tells it, with the present moment.
+    pub(crate) async fn tell(&self, happening: Happening) {
+        // Should the play be over, nobody listens and nothing is owed.
+        let _ = self.to.send((self.clock.mono(), happening)).await;
+    }
+}
+
+/// What the stand-ins tell. The hub delivers as soon as an event is stored, so an effect may be told before the answer that
+/// the cause waits for: what comes early is kept until it is asked for.
+pub(crate) struct Told {
+    from: mpsc::Receiver<(Duration, Happening)>,
+    early: VecDeque<(Duration, Happening)>,
+}
+
+impl Told {
+    /// The next of everything; nothing once the stand-ins have ended.
+    pub(crate) async fn next(&mut self) -> Option<(Duration, Happening)> {
+        match self.early.pop_front() {
+            Some(told) => Some(told),
+            None => self.from.recv().await,
+        }
+    }
+
+    /// The first that is `wanted`, or a refusal.
+    pub(crate) async fn wait(&mut self, wanted: fn(&Happening) -> bool) -> Option<(Duration, Happening)> {
+        let fits = |happening: &Happening| wanted(happening) || matches!(happening, Happening::Refused { .. });
+        if let Some(at) = self.early.iter().position(|(_, happening)| fits(happening)) {
+            return self.early.remove(at);
+        }
+        loop {
+            let told = self.from.recv().await?;
+            if fits(&told.1) {
+                return Some(told);
+            }
+            self.early.push_back(told);
+        }
+    }
+}
+
+/// What can happen at a stand-in.
 #[derive(Debug)]
 pub(crate) enum Happening {
     /// The factory was asked to mint.
@@ -79,12 +128,14 @@ fn addresses(args: &Arguments) -> Vec<String> {
 /// Sets the stage, plays, and unless it is once keeps the stage.
 async fn play(global: &Global, args: &Arguments, hub: &mut ChildHub) -> Result<(), Failure> {
     let client = Client::new(hub.url(), Some(hub.token()))?;
-    let (tell, mut happenings) = mpsc::channel(64);
-    let cast = Cast::start(&client, &tell).await?;
+    let (to, from) = mpsc::channel(64);
+    let mut told = Told { from, early: VecDeque::new() };
+    let clock = SystemClock::new();
+    let cast = Cast::start(&client, &Teller { clock: clock.clone(), to }).await?;
     setup::register(&client, &cast).await?;
-    let story = Story::new(client, global.screen());
+    let (story, mut frames) = Story::begin(client, global.screen(), clock).await?;
     tokio::select! {
-        played = story.play(&mut happenings) => played?,
+        played = story.play(&mut frames, &mut told) => played?,
         ended = hub.ended() => return Err(ended),
     }
     if args.once {
@@ -92,7 +143,7 @@ async fn play(global: &Global, args: &Arguments, hub: &mut ChildHub) -> Result<(
     }
     story.invite(hub, &cast)?;
     tokio::select! {
-        watched = story.watch(&mut happenings) => watched,
+        watched = story.watch(&mut told) => watched,
         ended = hub.ended() => Err(ended),
     }
 }

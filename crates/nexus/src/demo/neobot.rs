@@ -3,9 +3,8 @@
 use axum::{Json, Router, extract::State, routing::post};
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
-use super::Happening;
+use super::{Happening, Teller};
 
 /// What Neobot is asked to send.
 #[derive(Clone, Debug, Deserialize)]
@@ -19,11 +18,11 @@ pub(crate) struct Notice {
 }
 
 /// Neobot's door: `POST /api/notify {channel, to, message}`.
-pub(crate) fn new(tell: mpsc::Sender<Happening>) -> Router {
+pub(crate) fn new(tell: Teller) -> Router {
     Router::new().route("/api/notify", post(notify)).with_state(tell)
 }
 
-async fn notify(State(tell): State<mpsc::Sender<Happening>>, Json(notice): Json<Notice>) -> Json<Value> {
-    let _ = tell.send(Happening::Notified(notice)).await;
+async fn notify(State(tell): State<Teller>, Json(notice): Json<Notice>) -> Json<Value> {
+    tell.tell(Happening::Notified(notice)).await;
     Json(serde_json::json!({"status": "sent"}))
 }

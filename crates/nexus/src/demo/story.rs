@@ -1,6 +1,6 @@
 //! The play: seed 003's payment → mint → notification, each step printed when it has happened.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream::BoxStream};
 use nexus_client::{
@@ -11,30 +11,31 @@ use nexus_client::{
 use nexus_core::time::Clock;
 use nexus_engine::clock::SystemClock;
 use serde_json::Value;
-use tokio::sync::mpsc;
 
-use super::{FLOWPAY_SECRET, Happening, PATIENCE, cast::Cast, hub::ChildHub, setup};
+use super::{FLOWPAY_SECRET, Happening, PATIENCE, Told, cast::Cast, hub::ChildHub, setup};
 use crate::output::{Failure, Screen};
 
-type Frames = BoxStream<'static, Result<Tailed, nexus_client::Error>>;
+pub(crate) type Frames = BoxStream<'static, Result<Tailed, nexus_client::Error>>;
 
 /// Plays and narrates.
 pub(crate) struct Story {
     hub: Client,
     screen: Screen,
-    clock: Arc<dyn Clock>,
+    clock: SystemClock,
     began: Duration,
 }
 
 impl Story {
-    pub(crate) fn new(hub: Client, screen: Screen) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        Self { hub, screen, began: clock.mono(), clock }
+    /// Opens the stream of events; the play begins when it flows.
+    pub(crate) async fn begin(hub: Client, screen: Screen, clock: SystemClock) -> Result<(Self, Frames), Failure> {
+        let mut frames = hub.tail(">", Some("0")).boxed();
+        // The log begins with what was set up: its first event shows that the stream is open.
+        frame(1, "the stream of events", &mut frames, |_| true).await?;
+        Ok((Self { hub, screen, began: clock.mono(), clock }, frames))
     }
 
     /// Plays all nine steps and asks for both events' fates. An error names the step that is missing.
-    pub(crate) async fn play(&self, happenings: &mut mpsc::Receiver<Happening>) -> Result<(), Failure> {
-        let mut frames = self.hub.tail(">", Some("0")).boxed();
+    pub(crate) async fn play(&self, frames: &mut Frames, told: &mut Told) -> Result<(), Failure> {
         let transaction = format!("pix-{}", self.clock.now().micros());
         let payment = serde_json::json!({"transactionId": transaction, "amount": 150, "payerId": "payer-001"});
         self.step(1, &format!("FlowPay receives a PIX payment: {transaction}"))?;
@@ -42,24 +43,24 @@ impl Story {
         self.forged_is_refused(&payment).await?;
         let paid = self.pay(&payment).await?;
         self.step(3, "Nexus validates the signature (and has refused a forged one with 401)")?;
-        let event = self.frame(4, "PAYMENT_RECEIVED on the stream", &mut frames, id_of(&paid)).await?;
+        let event = frame(4, "PAYMENT_RECEIVED on the stream", frames, |e| e.id == id_of(&paid)).await?;
         self.step(4, &format!("Nexus dispatches PAYMENT_RECEIVED: {} at seq {}", event.id, event.seq))?;
-        self.minting(happenings).await?;
-        let confirmed = self.callback(happenings).await?;
-        let minted = self.frame(8, "MINT_CONFIRMED on the stream", &mut frames, id_of(&confirmed)).await?;
+        self.minting(told).await?;
+        let confirmed = self.callback(told).await?;
+        let minted = frame(8, "MINT_CONFIRMED on the stream", frames, |e| e.id == id_of(&confirmed)).await?;
         self.step(8, &format!("Nexus dispatches MINT_CONFIRMED: {} at seq {}", minted.id, minted.seq))?;
-        self.notified(happenings).await?;
+        self.notified(told).await?;
         self.fate(&event.id, setup::MINT).await?;
         self.fate(&minted.id, setup::NOTIFY).await?;
         self.one_correlation(&event.id, &minted.id).await
     }
 
     fn step(&self, number: u8, text: &str) -> Result<(), Failure> {
-        self.say(Some(number), text)
+        self.say(self.clock.mono(), Some(number), text)
     }
 
-    fn say(&self, step: Option<u8>, text: &str) -> Result<(), Failure> {
-        let took = (self.clock.mono() - self.began).as_secs_f64() * 1e3;
+    fn say(&self, at: Duration, step: Option<u8>, text: &str) -> Result<(), Failure> {
+        let took = at.saturating_sub(self.began).as_secs_f64() * 1e3;
         let line = serde_json::json!({"step": step, "ms": (took * 10.0).round() / 10.0, "text": text});
         let mark = step.map_or_else(|| "   ✓".to_owned(), |n| format!("{n}. ✓"));
         self.screen.either(&line, || format!("{took:>8.1} ms  {mark:>5} {text}"))
@@ -79,34 +80,42 @@ impl Story {
         paid.map_err(|error| missing(3, &format!("FlowPay's webhook was refused: {error}")))
     }
 
-    async fn minting(&self, happenings: &mut mpsc::Receiver<Happening>) -> Result<(), Failure> {
-        let Happening::MintAsked(call) = self.next(5, "the mint call", happenings).await? else {
+    async fn minting(&self, told: &mut Told) -> Result<(), Failure> {
+        let (at, Happening::MintAsked(call)) =
+            self.next(5, "the mint call", told, |h| matches!(h, Happening::MintAsked(_))).await?
+        else {
             return Err(missing(5, "the mint call did not come"));
         };
         let tie = call.correlation().map_or_else(String::new, |c| format!(", correlation {c}"));
-        self.step(5, &format!("Reactor {} calls POST /api/mint: {}{tie}", setup::MINT, call.body))?;
-        let Happening::Minted { tx_hash } = self.next(6, "the mint", happenings).await? else {
+        self.say(at, Some(5), &format!("Reactor {} calls POST /api/mint: {}{tie}", setup::MINT, call.body))?;
+        let (minted, Happening::Minted { tx_hash }) =
+            self.next(6, "the mint", told, |h| matches!(h, Happening::Minted { .. })).await?
+        else {
             return Err(missing(6, "the factory did not mint"));
         };
-        self.step(6, &format!("Smart Factory mints: {tx_hash}"))
+        self.say(minted, Some(6), &format!("Smart Factory mints: {tx_hash}"))
     }
 
-    async fn callback(&self, happenings: &mut mpsc::Receiver<Happening>) -> Result<Accepted, Failure> {
-        let Happening::CalledBack(accepted) = self.next(7, "the factory's callback", happenings).await? else {
+    async fn callback(&self, told: &mut Told) -> Result<Accepted, Failure> {
+        let (at, Happening::CalledBack(accepted)) =
+            self.next(7, "the factory's callback", told, |h| matches!(h, Happening::CalledBack(_))).await?
+        else {
             return Err(missing(7, "the factory's callback did not come"));
         };
-        self.step(7, &format!("Smart Factory calls POST /webhook/factory: {}", accepted.status))?;
+        self.say(at, Some(7), &format!("Smart Factory calls POST /webhook/factory: {}", accepted.status))?;
         Ok(accepted)
     }
 
-    async fn notified(&self, happenings: &mut mpsc::Receiver<Happening>) -> Result<(), Failure> {
-        let Happening::Notified(notice) = self.next(9, "the notification", happenings).await? else {
+    async fn notified(&self, told: &mut Told) -> Result<(), Failure> {
+        let (at, Happening::Notified(notice)) =
+            self.next(9, "the notification", told, |h| matches!(h, Happening::Notified(_))).await?
+        else {
             return Err(missing(9, "the notification did not come"));
         };
         if notice.channel != "whatsapp" {
             return Err(missing(9, &format!("the notification is for {:?}, not for whatsapp", notice.channel)));
         }
-        self.step(9, &format!("Neobot sends by WhatsApp to {}: {}", notice.to, notice.message))
+        self.say(at, Some(9), &format!("Neobot sends by WhatsApp to {}: {}", notice.to, notice.message))
     }
 
     /// The next thing a stand-in tells, within the time a step has.
@@ -114,30 +123,17 @@ impl Story {
         &self,
         step: u8,
         what: &str,
-        happenings: &mut mpsc::Receiver<Happening>,
-    ) -> Result<Happening, Failure> {
-        match tokio::time::timeout(PATIENCE, happenings.recv()).await {
-            Ok(Some(Happening::Refused { who, reason })) => Err(missing(step, &format!("{who} refused: {reason}"))),
+        told: &mut Told,
+        wanted: fn(&Happening) -> bool,
+    ) -> Result<(Duration, Happening), Failure> {
+        match tokio::time::timeout(PATIENCE, told.wait(wanted)).await {
+            Ok(Some((_, Happening::Refused { who, reason }))) => {
+                Err(missing(step, &format!("{who} refused: {reason}")))
+            }
             Ok(Some(happening)) => Ok(happening),
             Ok(None) => Err(missing(step, "the stand-ins have ended")),
             Err(_) => Err(missing(step, &format!("{what} did not come within {} s", PATIENCE.as_secs()))),
         }
-    }
-
-    /// Waits for the event with this id on the stream.
-    async fn frame(&self, step: u8, what: &str, frames: &mut Frames, id: &str) -> Result<TailedEvent, Failure> {
-        let search = async {
-            while let Some(item) = frames.next().await {
-                match item {
-                    Ok(Tailed::Event(event)) if event.id == id => return Ok(event),
-                    Ok(_) => {}
-                    Err(error) => return Err(missing(step, &format!("{what}: {error}"))),
-                }
-            }
-            Err(missing(step, &format!("{what}: the stream ended")))
-        };
-        let late = || missing(step, &format!("{what} did not come within {} s", PATIENCE.as_secs()));
-        tokio::time::timeout(PATIENCE, search).await.map_err(|_| late())?
     }
 
     /// Asks the hub what became of an event until `subscription` has it.
@@ -160,7 +156,7 @@ impl Story {
                 )));
             }
         }
-        self.say(None, &format!("fate of {id}: delivered to {subscription}"))
+        self.say(self.clock.mono(), None, &format!("fate of {id}: delivered to {subscription}"))
     }
 
     /// Both events belong to one flow: that is what the echoed headers are for.
@@ -176,7 +172,7 @@ impl Story {
                 "missing: one correlation id through all; the payment has {first}, the mint {second:?}"
             )));
         }
-        self.say(None, &format!("one correlation id through all: {first}"))
+        self.say(self.clock.mono(), None, &format!("one correlation id through all: {first}"))
     }
 
     /// Where to go from here.
@@ -207,8 +203,8 @@ impl Story {
     }
 
     /// Tells what the stand-ins get while people try things.
-    pub(crate) async fn watch(&self, happenings: &mut mpsc::Receiver<Happening>) -> Result<(), Failure> {
-        while let Some(happening) = happenings.recv().await {
+    pub(crate) async fn watch(&self, told: &mut Told) -> Result<(), Failure> {
+        while let Some((at, happening)) = told.next().await {
             let text = match happening {
                 Happening::MintAsked(call) => format!("Smart Factory is asked to mint {}", call.body),
                 Happening::Minted { tx_hash } => format!("Smart Factory mints: {tx_hash}"),
@@ -216,10 +212,31 @@ impl Story {
                 Happening::Notified(notice) => format!("Neobot sends to {}: {}", notice.to, notice.message),
                 Happening::Refused { who, reason } => format!("{who} refuses: {reason}"),
             };
-            self.say(None, &text)?;
+            self.say(at, None, &text)?;
         }
         Ok(())
     }
+}
+
+/// Waits for an event on the stream.
+async fn frame(
+    step: u8,
+    what: &str,
+    frames: &mut Frames,
+    wanted: impl Fn(&TailedEvent) -> bool,
+) -> Result<TailedEvent, Failure> {
+    let search = async {
+        while let Some(item) = frames.next().await {
+            match item {
+                Ok(Tailed::Event(event)) if wanted(&event) => return Ok(event),
+                Ok(_) => {}
+                Err(error) => return Err(missing(step, &format!("{what}: {error}"))),
+            }
+        }
+        Err(missing(step, &format!("{what}: the stream ended")))
+    };
+    let late = || missing(step, &format!("{what} did not come within {} s", PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, search).await.map_err(|_| late())?
 }
 
 fn missing(step: u8, what: &str) -> Failure {

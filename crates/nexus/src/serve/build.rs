@@ -74,11 +74,12 @@ fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
 }
 
 fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
-    let Config { delivery, alerts, retention, .. } = &plan.config;
+    let Config { delivery, alerts, retention, log, .. } = &plan.config;
     let discord = alerts.discord.as_ref().map(|url| AlertTarget::Discord { url: url.expose().to_owned() });
     let http = alerts.url.as_ref().map(|url| AlertTarget::Http { url: url.expose().to_owned() });
     let rules = retention.events.iter().map(|rule| {
-        let filter = TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
+        let filter =
+            TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
         Ok(RetentionRule { filter, max_age: rule.age.0, grace: rule.grace.0 })
     });
     Ok(HubConfig {
@@ -100,6 +101,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             pool_idle: delivery.idle_time.0,
             ..ClientOptions::default()
         },
+        otlp_endpoint: log.otlp_endpoint.clone(),
     })
 }
 
@@ -119,7 +121,6 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
         sockets: server.sockets,
         header_timeout: server.header_timeout.0,
         body_timeout: server.body_timeout.0,
-        request_timeout: server.request_timeout.0,
         heartbeat: server.heartbeat.0,
         scratch: data.dir.clone(),
         ..GatewayConfig::default()
@@ -137,8 +138,7 @@ async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
     let Some(token) = made.secret else { return Err(Failure::failed("the first token has no secret")) };
     let file = dir.join(nexus_client::discover::TOKEN_FILE);
     let wrong = |e: std::io::Error| Failure::failed(format!("{} can't be written: {e}", file.display()));
-    let mut out =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(wrong)?;
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(wrong)?;
     writeln!(out, "{token}").and_then(|()| out.sync_all()).map_err(wrong)?;
     note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
     Ok(())

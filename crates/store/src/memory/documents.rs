@@ -111,8 +111,16 @@ impl Documents {
     }
 
     fn check(&self, writes: &[Write]) -> Result<(), CommitError> {
-        for write in writes {
+        for (n, write) in writes.iter().enumerate() {
             let (Write::Put { key, .. } | Write::Delete(key)) = write;
+            // Only the last write of a key counts; where two indexes refuse, the order of those writes says which is named.
+            let written_again = writes[n + 1..].iter().any(|later| {
+                let (Write::Put { key: other, .. } | Write::Delete(other)) = later;
+                other.key == key.key && other.collection.name == key.collection.name
+            });
+            if written_again {
+                continue;
+            }
             let table = self.table(key.collection).map_err(CommitError::Broken)?;
             let Some(row) = table.get(&key.key) else { continue };
             for index in key.collection.indexes.iter().filter(|i| i.kind != IndexKind::Plain) {

@@ -13,6 +13,11 @@ use super::saves::state_number;
 /// Spans of receipt blocks are less than `2^40` seqs.
 const CLASSES: u8 = 40;
 
+/// A limit as SQLite takes it.
+pub(super) fn rows(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// All positions.
 pub(super) fn positions(conn: &Connection) -> rusqlite::Result<Vec<Position>> {
     conn.prepare_cached("SELECT sub, lane, next FROM positions ORDER BY sub, lane")?
@@ -33,9 +38,10 @@ pub(super) fn receipts(
                 "SELECT scope, first, last, at, block FROM receipts INDEXED BY receipts_scope WHERE scope = ?1 \
                  ORDER BY id DESC LIMIT ?2",
             )?
-            .query_map((scope, limit), block)?
+            .query_map((scope, rows(limit)), block)?
             .collect();
     };
+    let seq = seq.min(i64::MAX.unsigned_abs());
     let mut statement = conn.prepare_cached(
         "SELECT scope, first, last, at, block FROM receipts INDEXED BY receipts_span \
          WHERE scope = ?1 AND class = ?2 AND first BETWEEN ?3 AND ?4 AND last >= ?4 LIMIT ?5",
@@ -47,7 +53,7 @@ pub(super) fn receipts(
         if left == 0 {
             break;
         }
-        for block in statement.query_map((scope, class, earliest, seq, left), block)? {
+        for block in statement.query_map((scope, class, earliest, seq, rows(left)), block)? {
             found.push(block?);
         }
     }
@@ -66,42 +72,47 @@ fn block(row: &Row<'_>) -> rusqlite::Result<ReceiptBlock> {
 
 /// Exceptions by the index that fits.
 pub(super) fn exceptions(conn: &Connection, query: &ExceptionQuery) -> rusqlite::Result<Vec<Exception>> {
-    let mut sql = String::from(
-        "SELECT sub, seq, generation, lane, state, attempts, next_at, key, waiting, log, updated_at FROM exceptions \
+    let (sql, values) = statement(query);
+    conn.prepare_cached(&sql)?.query_map(rusqlite::params_from_iter(values), exception)?.collect()
+}
+
+/// Without statistics the planner takes the index by state for what is due, and sorts; so that one is named.
+fn statement(query: &ExceptionQuery) -> (String, Vec<Box<dyn ToSql>>) {
+    let due = query.due_before;
+    let mut sql = format!(
+        "SELECT sub, seq, generation, lane, state, attempts, next_at, key, waiting, log, updated_at FROM exceptions{} \
          WHERE true",
+        if due.is_some() { " INDEXED BY exceptions_due" } else { "" }
     );
     let mut values: Vec<Box<dyn ToSql>> = Vec::new();
     let mut add = |text: &str, value: Box<dyn ToSql>| {
         values.push(value);
         sql.push_str(&text.replace('?', &format!("?{}", values.len())));
     };
-    if let Some(due) = query.due_before {
+    if let Some(due) = due {
         add(" AND state = 0 AND next_at < ?", Box::new(due.micros()));
     }
     if let Some(sub) = query.sub {
-        add(" AND sub = ?", Box::new(sub));
+        // The plus keeps the column in the order, so that the index still gives it.
+        add(if due.is_some() { " AND +sub = ?" } else { " AND sub = ?" }, Box::new(sub));
     }
     if let Some(seq) = query.seq {
-        add(" AND seq = ?", Box::new(seq));
+        add(if due.is_some() { " AND +seq = ?" } else { " AND seq = ?" }, Box::new(seq));
     }
     if let Some(state) = query.state {
         add(" AND state = ?", Box::new(state_number(state)));
     }
-    if let Some((sub, seq, generation)) = query.after.filter(|_| query.due_before.is_none()) {
+    if let Some((sub, seq, generation)) = query.after.filter(|_| due.is_none()) {
         let n = values.len();
         sql.push_str(&format!(" AND (sub, seq, generation) > (?{}, ?{}, ?{})", n + 1, n + 2, n + 3));
         values.push(Box::new(sub));
         values.push(Box::new(seq));
         values.push(Box::new(generation));
     }
-    sql.push_str(if query.due_before.is_some() {
-        " ORDER BY next_at, sub, seq, generation"
-    } else {
-        " ORDER BY sub, seq, generation"
-    });
-    values.push(Box::new(query.limit));
-    sql.push_str(&format!(" LIMIT ?{}", values.len()));
-    conn.prepare_cached(&sql)?.query_map(rusqlite::params_from_iter(values), exception)?.collect()
+    let order = if due.is_some() { "next_at, sub, seq, generation" } else { "sub, seq, generation" };
+    values.push(Box::new(rows(query.limit)));
+    sql.push_str(&format!(" ORDER BY {order} LIMIT ?{}", values.len()));
+    (sql, values)
 }
 
 fn exception(row: &Row<'_>) -> rusqlite::Result<Exception> {
@@ -137,4 +148,36 @@ pub(super) fn exception_counts(conn: &Connection) -> rusqlite::Result<Vec<(SubNo
     conn.prepare_cached("SELECT sub, state, count(*) FROM exceptions INDEXED BY exceptions_state GROUP BY state, sub")?
         .query_map([], |row| Ok((row.get(0)?, state(row.get(1)?)?, row.get(2)?)))?
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_ask_for_exceptions_is_one_walk_of_an_index() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        super::super::schema::migrate(&mut conn, 0).unwrap();
+        for mask in 0..32u8 {
+            let asked = |bit: u8| mask & (1 << bit) != 0;
+            let query = ExceptionQuery {
+                sub: asked(0).then_some(1),
+                seq: asked(1).then_some(1),
+                state: asked(2).then_some(ExceptionState::Retrying),
+                due_before: asked(3).then_some(Timestamp::from_secs(1)),
+                after: asked(4).then_some((1, 1, 1)),
+                limit: 10,
+            };
+            let (sql, values) = statement(&query);
+            let plan: Vec<String> = conn
+                .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+                .unwrap()
+                .query_map(rusqlite::params_from_iter(values), |row| row.get(3))
+                .unwrap()
+                .collect::<Result<_, _>>()
+                .unwrap();
+            let whole = plan.join("; ");
+            assert!(whole.contains("USING INDEX") && !whole.contains("TEMP B-TREE"), "{query:?}: {whole}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The store in one SQLite file: an append-only log, typed tables for bookkeeping, one table per collection.
 //!
-//! One thread writes, in groups of commits per sync; a few threads read. See [`schema`] for the tables and
-//! `docs/sql-views.md` for the views a person may query.
+//! One thread writes, in groups of commits per sync; a few threads read. The file `schema.rs` has the tables,
+//! `docs/sql-views.md` the views a person may query.
 
 mod append;
 mod backup;

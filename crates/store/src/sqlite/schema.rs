@@ -59,14 +59,16 @@ CREATE TABLE exceptions(
   state INTEGER NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, key TEXT, waiting TEXT,
   updated_at INTEGER NOT NULL, log TEXT NOT NULL);
 CREATE UNIQUE INDEX exceptions_key ON exceptions(sub, seq, generation);
-CREATE INDEX exceptions_due ON exceptions(next_at, sub, seq) WHERE state = 0;
+CREATE INDEX exceptions_due ON exceptions(next_at, sub, seq, generation) WHERE state = 0;
 CREATE INDEX exceptions_seq ON exceptions(seq, sub, generation);
 CREATE INDEX exceptions_state ON exceptions(state, sub, seq, generation);
 CREATE INDEX exceptions_old ON exceptions(updated_at) WHERE state = 2;
 INSERT INTO meta(key, value) VALUES('epoch', 1), ('origin', 1);
 ";
 
-/// Views for people. They are made anew at each open, so they may change freely between versions.
+/// Views for people, documented in `docs/sql-views.md`: the log, the deliveries out of the ordinary, how far
+/// subscriptions are, how many receipts there are; each collection has one too, made with its table. They are made anew
+/// at each open, so they may change freely between versions.
 pub(super) const VIEWS: &[(&str, &str)] = &[
     (
         "events_v",

@@ -6,7 +6,7 @@ use nexus_core::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::group::Fault;
+use super::{entry_reads::rows, group::Fault};
 
 /// Applies the changes in order.
 pub(super) fn apply(conn: &Connection, writes: &[TimerWrite]) -> Result<(), Fault> {
@@ -34,7 +34,7 @@ pub(super) fn apply(conn: &Connection, writes: &[TimerWrite]) -> Result<(), Faul
 /// Timers due at or before `now`, earliest first.
 pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Timer>> {
     conn.prepare_cached("SELECT id, due, kind, body, version FROM timers WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?
-        .query_map((now.micros(), limit), |row| {
+        .query_map((now.micros(), rows(limit)), |row| {
             Ok(Timer {
                 id: row.get(0)?,
                 due: Timestamp::from_micros(row.get(1)?),

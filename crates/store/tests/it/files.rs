@@ -247,7 +247,8 @@ async fn a_flood_at_the_doors_is_told_to_wait_while_own_work_goes_through() {
         }
     }));
     let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..9_000 {
+    // More than the queue and the group that the writer holds.
+    for _ in 0..12_000 {
         let store = store.clone();
         tasks.spawn(async move { store.commit(Commit { events: vec![event("a.b", "1")], ..Commit::default() }).await });
     }
@@ -278,4 +279,22 @@ async fn a_flood_at_the_doors_is_told_to_wait_while_own_work_goes_through() {
         assert!(!matches!(done.unwrap(), Err(CommitError::Closed)));
     }
     assert!(busy > 0);
+}
+
+#[tokio::test]
+async fn the_largest_limits_and_seqs_are_no_error() {
+    let folder = folder_with(3).await;
+    let store = open(folder.path());
+    let all = Limit { items: usize::MAX, bytes: usize::MAX };
+    assert_eq!(store.read(SeqRange { until: Some(u64::MAX), ..SeqRange::default() }, all).await.unwrap().len(), 3);
+    assert!(store.read(SeqRange { after: u64::MAX, ..SeqRange::default() }, all).await.unwrap().is_empty());
+    let query = nexus_core::store::EventQuery { before: Some(u64::MAX), after: Some(0), ..Default::default() };
+    assert_eq!(store.query(query, usize::MAX).await.unwrap().events.len(), 3);
+    let beyond = nexus_core::store::EventQuery { after: Some(u64::MAX), ..Default::default() };
+    assert!(store.query(beyond, usize::MAX).await.unwrap().events.is_empty());
+    let exceptions = nexus_core::store::ExceptionQuery { limit: usize::MAX, ..Default::default() };
+    assert!(store.exceptions(exceptions).await.unwrap().is_empty());
+    assert!(store.receipts(0, Some(u64::MAX), usize::MAX).await.unwrap().is_empty());
+    assert!(store.due(Timestamp::from_micros(i64::MAX), usize::MAX).await.unwrap().is_empty());
+    assert_eq!(store.seq_at(Timestamp::from_micros(i64::MAX)).await, Ok(4));
 }

@@ -10,7 +10,10 @@ use nexus_core::{
     time::Clock,
 };
 
-use super::{Running, super::{attempt::Delivery, key::DeliveryKey, outcome::Answer, spec::Spec}};
+use super::{
+    super::{attempt::Delivery, key::DeliveryKey, outcome::Answer, spec::Spec},
+    Running,
+};
 use crate::supervisor::TaskKind;
 
 /// Bytes of one page.

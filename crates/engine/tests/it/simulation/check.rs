@@ -192,7 +192,8 @@ impl World {
                     return;
                 }
                 let now = self.now();
-                let until = mono.map(|at| at.saturating_sub(now.mono)).into_iter().chain(wall.map(|at| at.since(now.wall)));
+                let until =
+                    mono.map(|at| at.saturating_sub(now.mono)).into_iter().chain(wall.map(|at| at.since(now.wall)));
                 self.clock.forward(until.min().unwrap_or(Duration::from_secs(2)));
             }
             let now = self.now();
@@ -220,7 +221,15 @@ impl World {
         let dead: BTreeSet<Delivery> = self
             .rows()
             .into_iter()
-            .inspect(|r| assert!(r.state != ExceptionState::Retrying, "{r:?} retries for ever: {:?} {:?} {:?}", self.machine.state(r.sub), self.now(), self.machine.next_wake()))
+            .inspect(|r| {
+                assert!(
+                    r.state != ExceptionState::Retrying,
+                    "{r:?} retries for ever: {:?} {:?} {:?}",
+                    self.machine.state(r.sub),
+                    self.now(),
+                    self.machine.next_wake()
+                );
+            })
             .filter(|r| r.state == ExceptionState::Dead)
             .map(|r| (r.sub, r.seq, r.generation))
             .collect();
@@ -234,7 +243,8 @@ impl World {
         for sub in self.model.subs.keys() {
             for (seq, fact) in &self.model.facts {
                 let delivery = (*sub, *seq, 0);
-                let settled = self.model.took(delivery) || dead.contains(&delivery) || self.model.forgotten.contains(&delivery);
+                let settled =
+                    self.model.took(delivery) || dead.contains(&delivery) || self.model.forgotten.contains(&delivery);
                 assert!(settled || !self.model.wants(*sub, fact), "{delivery:?} was never delivered");
             }
         }

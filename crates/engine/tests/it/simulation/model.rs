@@ -122,7 +122,9 @@ impl Model {
 
     /// Nobody has to do anything about it any more.
     pub(super) fn settled(&self, delivery: Delivery) -> bool {
-        self.took(delivery) || self.forgotten.contains(&delivery) || (self.dead.contains(&delivery) && !self.held.contains(&delivery))
+        self.took(delivery)
+            || self.forgotten.contains(&delivery)
+            || (self.dead.contains(&delivery) && !self.held.contains(&delivery))
     }
 
     pub(super) fn holds(&self, sub: SubNo) -> bool {

@@ -215,7 +215,7 @@ impl World {
         self.next_sub += 1;
         let head = self.store.head().seq;
         let since = self.chance.one_in(3).then(|| self.chance.below(head + 1));
-        let from = since.map_or(self.machine.head(), |s| s.min(head)) + 1;
+        let from = since.map_or(self.machine.head().max(head), |s| s.min(head)) + 1;
         let now = self.now();
         let subscription = Subscription {
             name: format!("s{no}"),

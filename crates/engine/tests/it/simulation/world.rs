@@ -171,7 +171,9 @@ impl World {
                 Effect::Stop { sub, .. } => self.notices.push(Notice::Stop(sub)),
                 Effect::Dead { sub, seq, attempts, .. } => self.check_dead(sub, seq, attempts),
                 Effect::Breaker { .. } => {}
-                Effect::Replayed { generation, completed } => self.notices.push(Notice::Replayed(generation, completed)),
+                Effect::Replayed { generation, completed } => {
+                    self.notices.push(Notice::Replayed(generation, completed));
+                }
             }
         }
     }
@@ -197,7 +199,8 @@ impl World {
 
     /// A page arrives; sometimes with what was dispatched meanwhile, as the driver adds from memory.
     pub(super) fn answer_page(&mut self, asked: &Asked, extended: bool) {
-        let range = SeqRange { after: asked.after, until: Some(asked.dispatched.max(asked.after)), priority: asked.priority };
+        let range =
+            SeqRange { after: asked.after, until: Some(asked.dispatched.max(asked.after)), priority: asked.priority };
         let mut events = self.read(range, asked.limit);
         let whole = events.len() < asked.limit;
         let mut through = events.last().map_or(asked.after, |e| e.seq);
@@ -262,9 +265,8 @@ impl World {
         self.fence = ready(self.store.acquire(0)).expect("a fence");
         let specs = self.model.subs.iter().map(|(no, kept)| (self.spec(*no), kept.active)).collect();
         let replays = self.model.replays.iter();
-        let replays = replays
-            .map(|(no, r)| FoundReplay { sub: r.sub, generation: *no, from: r.from, until: r.until })
-            .collect();
+        let replays =
+            replays.map(|(no, r)| FoundReplay { sub: r.sub, generation: *no, from: r.from, until: r.until }).collect();
         let found = ready(Found::read(&self.store, specs, replays)).expect("readable");
         let now = self.now();
         self.known = self.store.head().seq;

@@ -1,0 +1,141 @@
+//! How often, from where, how many at once.
+
+use std::time::Duration;
+
+use nexus_gateway::GatewayConfig;
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::rig::{Rig, sign, unlimited, within};
+
+const EVENT: &str = r#"{"event":"a.b","payload":{}}"#;
+
+async fn burst(rig: &Rig, secret: &str, from: &str, count: usize) -> Vec<crate::rig::Reply> {
+    let signature = sign(secret, EVENT.as_bytes());
+    let mut replies = Vec::new();
+    for _ in 0..count {
+        let headers = [("x-nexus-signature", signature.as_str()), ("x-forwarded-for", from)];
+        replies.push(rig.send("POST", "/events", &headers, EVENT.as_bytes()).await);
+    }
+    replies
+}
+
+fn accepted(replies: &[crate::rig::Reply]) -> usize {
+    replies.iter().filter(|r| r.status == 200).count()
+}
+
+/// N-008
+#[tokio::test]
+async fn ten_a_second_per_address_and_a_second_address_is_unaffected() {
+    let trusted_proxies = vec!["127.0.0.1".parse().expect("a network")];
+    let rig = Rig::with(GatewayConfig { trusted_proxies, ..GatewayConfig::default() }).await;
+    rig.source("pay", "s", &[]).await;
+    let first = burst(&rig, "s", "203.0.113.1", 30).await;
+    let through = accepted(&first);
+    assert!((10..=13).contains(&through), "{through}");
+    let refused = first.iter().find(|r| r.status == 429).expect("one is refused");
+    assert_eq!(refused.refusal(), (429, "RATE_LIMITED"));
+    assert_eq!(refused.body["retryable"], true);
+    assert_eq!((refused.header("retry-after"), refused.header("ratelimit-limit")), ("1", "10/s"));
+    assert!(first.iter().all(|r| matches!(r.status.as_u16(), 200 | 429)));
+    assert_eq!(accepted(&burst(&rig, "s", "203.0.113.2", 5).await), 5);
+    rig.clock.advance(Duration::from_secs(1));
+    assert_eq!(accepted(&burst(&rig, "s", "203.0.113.1", 5).await), 5);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_source_has_its_own_rate_or_none_and_guesses_are_limited() {
+    let rig = Rig::with(GatewayConfig::default()).await;
+    rig.source_of(json!({"id": "free", "secrets": ["free"], "rate_limit": "off"})).await;
+    rig.source_of(json!({"id": "slow", "secrets": ["slow"], "rate_limit": "2/m"})).await;
+    assert_eq!(accepted(&burst(&rig, "free", "1.1.1.1", 40).await), 40);
+    assert_eq!(accepted(&burst(&rig, "slow", "1.1.1.1", 5).await), 2);
+    let guesses = burst(&rig, "guess", "1.1.1.1", 30).await;
+    assert!(guesses.iter().filter(|r| r.status == 429).count() >= 15);
+    // Without a trusted proxy the header does not make another client of it.
+    let again = burst(&rig, "guess", "9.9.9.9", 5).await;
+    assert!(again.iter().filter(|r| r.status == 429).count() >= 3);
+    rig.stop().await;
+}
+
+/// N-009
+#[tokio::test]
+async fn only_known_origins_may_read_answers() {
+    let cors_origins = vec!["https://app.example.com".to_owned()];
+    let rig = Rig::with(GatewayConfig { cors_origins, ..unlimited() }).await;
+    let good = rig.send("GET", "/health", &[("origin", "https://app.example.com")], b"").await;
+    assert_eq!(good.header("access-control-allow-origin"), "https://app.example.com");
+    assert_eq!(good.header("vary"), "Origin");
+    let other = rig.send("GET", "/health", &[("origin", "https://evil.example")], b"").await;
+    assert!(!other.headers.contains_key("access-control-allow-origin"));
+    let asked = [
+        ("origin", "https://app.example.com"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization, content-type"),
+    ];
+    let preflight = rig.send("OPTIONS", "/api/v1/sources", &asked, b"").await;
+    assert_eq!(preflight.status, 200);
+    assert_eq!(preflight.header("access-control-allow-origin"), "https://app.example.com");
+    assert!(preflight.header("access-control-allow-methods").contains("POST"));
+    assert_eq!(preflight.header("access-control-allow-headers"), "authorization, content-type");
+    let foreign = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
+    let refused = rig.send("OPTIONS", "/api/v1/sources", &foreign, b"").await;
+    assert!(refused.headers.keys().all(|k| !k.as_str().starts_with("access-control-")));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn connections_and_sockets_beyond_the_limit_are_told_so() {
+    let rig = Rig::with(GatewayConfig { connections: 2, ..unlimited() }).await;
+    let held = [TcpStream::connect(rig.address).await, TcpStream::connect(rig.address).await];
+    let mut held: Vec<TcpStream> = held.into_iter().map(|s| s.expect("connected")).collect();
+    for stream in &mut held {
+        stream.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("written");
+        let mut answer = [0u8; 12];
+        within(stream.read_exact(&mut answer)).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
+    let mut third = TcpStream::connect(rig.address).await.expect("connected");
+    let mut text = String::new();
+    let _ = within(third.read_to_string(&mut text)).await;
+    assert!(text.starts_with("HTTP/1.1 503") && text.contains("UNAVAILABLE"), "{text:?}");
+    drop(held);
+    rig.stop().await;
+
+    let rig = Rig::with(GatewayConfig { sockets: 1, ..unlimited() }).await;
+    let mut first = rig.socket("/ws").await;
+    first.ask(&json!({"type": "ping"})).await;
+    let bearer = format!("Bearer {}", rig.admin);
+    assert_eq!(rig.refused_socket("/ws", &[("authorization", &bearer)]).await, 503);
+    drop(first);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_or_body_that_drips_is_cut_off() {
+    let quick = Duration::from_millis(300);
+    let rig = Rig::with(GatewayConfig { header_timeout: quick, body_timeout: quick, ..unlimited() }).await;
+    rig.source("pay", "s", &[]).await;
+    let head = rig.raw(b"POST /events HTTP/1.1\r\nhost: x\r\n").await;
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head:?}");
+    let body = b"POST /events HTTP/1.1\r\nhost: x\r\nx-nexus-signature: 00\r\ncontent-length: 100\r\n\r\n{\"ev";
+    let answer = rig.raw(body).await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer:?}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_lets_what_is_in_flight_answer_and_closes_sockets() {
+    let rig = Rig::new().await;
+    let mut socket = rig.socket("/ws").await;
+    socket.ask(&json!({"type": "ping"})).await;
+    let address = rig.address;
+    let stopped = rig.stop();
+    let (code, ()) = tokio::join!(socket.closed(), stopped);
+    assert_eq!(code, 1001);
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}

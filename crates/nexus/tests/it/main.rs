@@ -1,0 +1,20 @@
+//! The real binary, from outside: started, loaded, killed, asked. And the house itself, kept tidy.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    unreachable_pub,
+    reason = "a test that can not go on says where; its modules are nobody else's"
+)]
+
+mod cli;
+mod crash;
+mod demo;
+mod doors;
+mod files;
+mod http;
+mod hub;
+mod serve;
+mod sink;
+mod tidy;
