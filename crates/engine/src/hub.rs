@@ -49,6 +49,8 @@ use crate::{
 
 /// How often the house is kept.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often retention runs.
+const RETENTION: Duration = Duration::from_secs(60);
 /// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
 const STOPS: usize = 200_000;
 
@@ -434,14 +436,15 @@ impl Hub {
 
     async fn keep_house(&self, retention: Retention) {
         let clock = Arc::clone(&self.0.desk.clock);
-        let mut round = 0u64;
+        let mut due = Duration::ZERO;
         loop {
             self.observe().await;
             self.0.sources.refresh();
-            if round.is_multiple_of(12) {
+            // By the clock, not by rounds: one that was moved forward is to be followed at once.
+            if clock.mono() >= due {
+                due = clock.mono() + RETENTION;
                 retention.run().await;
             }
-            round += 1;
             match &self.0.test_clock {
                 Some(clock) => clock.doze(HOUSEKEEPING).await,
                 None => clock.sleep(HOUSEKEEPING).await,

@@ -173,7 +173,7 @@ impl World {
         let now = self.now();
         match kind {
             1 => self.update(sub),
-            2 | 3 => {
+            3 => {
                 let moods = [Mood::Well, Mood::Well, Mood::Down, Mood::Flaky, Mood::Picky, Mood::Gone];
                 let mood = moods[self.chance.index(moods.len())];
                 self.model.subs.get_mut(&sub).expect("there").mood = mood;
@@ -192,7 +192,7 @@ impl World {
                     self.machine.remove(sub);
                 }
             }
-            8 | 9 => self.look_at_a_dead_letter(),
+            2 | 8 | 9 => self.look_at_a_dead_letter(),
             10 => self.replay(sub),
             11 => self.cancel_replay(sub),
             _ => {}
@@ -215,7 +215,7 @@ impl World {
         self.next_sub += 1;
         let head = self.store.head().seq;
         let since = self.chance.one_in(3).then(|| self.chance.below(head + 1));
-        let from = since.map_or(self.machine.head(), |s| s.min(head)) + 1;
+        let from = since.map_or(self.machine.head().max(head), |s| s.min(head)) + 1;
         let now = self.now();
         let subscription = Subscription {
             name: format!("s{no}"),
@@ -300,7 +300,10 @@ impl World {
         self.flush();
         let state = Some(ExceptionState::Dead);
         let rows = ready(self.store.exceptions(ExceptionQuery { state, limit: 100, ..ExceptionQuery::default() }));
-        let rows = rows.expect("readable");
+        let mut rows = rows.expect("readable");
+        if !self.model.held.is_empty() && !self.chance.one_in(3) {
+            rows.retain(|r| self.model.held.contains(&(r.sub, r.seq, r.generation)));
+        }
         if !rows.is_empty() {
             let at = self.chance.index(rows.len());
             self.act = Some((rows[at].clone(), self.chance.one_in(2)));
