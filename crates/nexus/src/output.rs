@@ -152,6 +152,8 @@ pub(crate) fn plain(value: &Value) -> String {
         Value::Array(items) if items.iter().all(|i| !i.is_object() && !i.is_array()) => {
             items.iter().map(plain).collect::<Vec<_>>().join(", ")
         }
+        // A list of records has no place in a cell; --json shows it.
+        Value::Array(items) => items.len().to_string(),
         other => other.to_string(),
     }
 }
