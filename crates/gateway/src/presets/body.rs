@@ -30,7 +30,9 @@ pub struct Parsed {
 /// Reads the body of `incoming` as JSON. A form becomes an object of strings; a provider that wraps JSON in a form
 /// (`payload=…`) is unwrapped.
 pub fn parse(preset: Preset, incoming: &Incoming<'_>) -> Result<Parsed, MapError> {
-    if !incoming.is_form() {
+    // `curl -d` labels everything as a form: what opens like JSON is JSON.
+    let opens = incoming.body.iter().find(|b| !b.is_ascii_whitespace());
+    if !incoming.is_form() || matches!(opens, Some(b'{' | b'[')) {
         return checked(Bytes::copy_from_slice(incoming.body));
     }
     let mut fields = BTreeMap::new();

@@ -28,6 +28,21 @@ async fn a_payment_of_flowpay_becomes_payment_received() {
     rig.stop().await;
 }
 
+/// `curl -d` and `fetch` name no JSON type by themselves.
+#[tokio::test]
+async fn a_webhook_labelled_as_a_form_or_a_text_is_read_as_the_json_it_is() {
+    let rig = Rig::new().await;
+    seed(&rig).await;
+    for (n, kind) in ["application/x-www-form-urlencoded", "text/plain;charset=UTF-8"].into_iter().enumerate() {
+        let body = format!(r#"{{"transactionId":"t{n}","amount":100,"payerId":"p1"}}"#);
+        let signature = sign("pay-key", body.as_bytes());
+        let headers = [("x-nexus-signature", signature.as_str()), ("content-type", kind)];
+        let reply = rig.send("POST", "/webhook/flowpay", &headers, body.as_bytes()).await;
+        assert_eq!((reply.status.as_u16(), &reply.body["event"]), (200, &json!("PAYMENT_RECEIVED")), "{kind}");
+    }
+    rig.stop().await;
+}
+
 /// N-005
 #[tokio::test]
 async fn a_deployment_of_the_factory_becomes_mint_confirmed_on_both_paths() {
