@@ -42,6 +42,7 @@ use crate::{
     subscriptions::Subscriptions,
     supervisor::{Spawn, TaskKind},
     tail::Tail,
+    timers::Timers,
     tokens::Tokens,
     trace::Tracer,
     vault::{Vault, VaultError, VaultKey},
@@ -110,6 +111,8 @@ struct Inner {
     fates: Fates,
     log: Log,
     dispatch: Dispatch,
+    timers: Arc<Timers>,
+    client: Client,
     test_clock: Option<SystemClock>,
     tracer: Tracer,
     started: Timestamp,
@@ -196,7 +199,8 @@ impl HubBuilder {
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
-        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
+        let sender =
+            Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
         let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
         let (notice_sender, notices) = mpsc::channel(256);
@@ -231,6 +235,7 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let timers = Arc::new(Timers::new(desk.clone(), test_clock.clone()));
         let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
             fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
@@ -247,6 +252,8 @@ impl HubBuilder {
             replays,
             log,
             dispatch,
+            timers,
+            client,
             test_clock,
             tracer,
         };
@@ -351,6 +358,27 @@ impl Hub {
         &self.0.deliveries
     }
 
+    /// Durable timers of the hub's customers.
+    pub fn timers(&self) -> &Timers {
+        &self.0.timers
+    }
+
+    /// Begins firing timers; called once, when every customer has registered what it handles.
+    pub fn start_timers(&self) {
+        let timers = Arc::clone(&self.0.timers);
+        self.0.spawn.start(TaskKind::Background, async move { timers.run().await });
+    }
+
+    /// The store, the time and the log for the hub's customers.
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// The guarded client.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     /// Replays.
     pub fn replays(&self) -> &Arc<Replays> {
         &self.0.replays
@@ -425,7 +453,7 @@ impl Hub {
         for _ in 0..500 {
             let head = self.0.desk.store.head().seq;
             self.0.dispatch.flush().await?;
-            if self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? {
+            if self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? && self.0.timers.are_quiet().await {
                 return Ok(());
             }
             tokio::task::yield_now().await;

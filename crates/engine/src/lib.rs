@@ -10,6 +10,7 @@
 //! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
 //!   [`log`]: records and the desks that change them.
+//! - [`timers`]: durable timers, fired once, for the hub's customers.
 //! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
 //! - [`clock`], [`supervisor`], [`jq`], [`desk`], [`dispatch`]: what they stand on.
 
@@ -37,6 +38,7 @@ pub mod subscription;
 pub mod subscriptions;
 pub mod supervisor;
 pub mod tail;
+pub mod timers;
 pub mod tokens;
 pub mod trace;
 pub mod vault;
