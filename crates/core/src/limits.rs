@@ -54,3 +54,5 @@ pub const SOCKET_MESSAGE_BYTES: usize = 1 << 20;
 pub const SOCKET_SUBSCRIPTIONS: usize = 256;
 /// How long receipts of successful deliveries are kept.
 pub const RECEIPT_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// GraphQL operations of one socket at once; one more is answered with an error.
+pub const GRAPHQL_OPERATIONS: usize = 64;

@@ -6,6 +6,7 @@
 //!
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
+//! - [`graphql()`]: the same rooms through one schema.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -17,6 +18,7 @@ mod config;
 mod cors;
 mod error;
 mod gate;
+mod graphql;
 mod health;
 mod identity;
 mod ingress;
@@ -32,5 +34,6 @@ mod server;
 mod stream;
 
 pub use config::{GatewayConfig, Network};
+pub use graphql::graphql;
 pub use openapi::openapi;
 pub use server::{Rooms, ServeError, serve};

@@ -6,6 +6,8 @@ mod admin;
 mod bad_input;
 mod cloudevents;
 mod doors;
+mod graphql;
+mod graphql_sockets;
 mod identity;
 mod ingress;
 mod limits;
