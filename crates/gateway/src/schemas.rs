@@ -39,7 +39,7 @@ fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
 /// All schemas by name.
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    let groups = [general(), events(), sources(), subscriptions(), deliveries(), rest()];
+    let groups = [general(), events(), state(), sources(), subscriptions(), deliveries(), rest()];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -164,6 +164,50 @@ fn events() -> Vec<(&'static str, Value)> {
         ("Event", object(&["id", "seq", "type", "source", "time", "payload"], &event)),
         ("EventList", list(named("Event"))),
         ("Fate", json!({"type": "object", "description": "what became of the event, by subscription"})),
+    ]
+}
+
+fn state() -> Vec<(&'static str, Value)> {
+    let whole_version = || json!({"type": "integer", "minimum": 0});
+    let version = [
+        ("value", json!({"description": "any JSON, as it was written"})),
+        ("version", whole_version()),
+        ("updated_at", time()),
+        ("updated_by", text()),
+        ("correlation_id", text()),
+        ("reason", text()),
+        ("expires_at", time()),
+        ("deleted", yes_no()),
+    ];
+    let mut item = version.to_vec();
+    item.push(("key", text()));
+    let put = [
+        ("value", json!({"description": "any JSON"})),
+        (
+            "expected_version",
+            json!({"type": ["integer", "null"], "minimum": 0, "description": "0: the key must not exist"}),
+        ),
+        ("ttl_seconds", json!({"type": ["integer", "null"], "minimum": 1, "description": "delete the key after this"})),
+    ];
+    let next = || ("next_cursor", json!({"type": ["string", "null"]}));
+    let written = [
+        ("success", json!({"const": true})),
+        ("key", text()),
+        ("version", whole_version()),
+        ("deleted", yes_no()),
+        ("merged", yes_no()),
+    ];
+    let required = ["value", "version", "updated_at", "updated_by"];
+    vec![
+        ("State", object(&["key", "value", "version", "updated_at"], &item)),
+        ("StateVersion", object(&required, &version)),
+        ("PutState", object(&["value"], &put)),
+        ("StateWritten", object(&["success", "key", "version"], &written)),
+        ("StateList", object(&["items", "next_cursor"], &[("items", list(named("State"))), next()])),
+        (
+            "StateHistory",
+            object(&["key", "history"], &[("key", text()), ("history", list(named("StateVersion"))), next()]),
+        ),
     ]
 }
 

@@ -17,4 +17,5 @@ mod http;
 mod hub;
 mod serve;
 mod sink;
+mod state;
 mod tidy;
