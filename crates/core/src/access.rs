@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 /// Every scope there is, with what it allows. A token may also hold `admin` (all of them) or narrow `events:publish`
-/// and `events:read` to a topic filter: `events:publish:order.*`.
+/// and `events:read` to a topic filter (`events:publish:order.*`), and `subscriptions:consume` to subscriptions whose names
+/// fit one (`subscriptions:consume:billing`).
 pub const SCOPES: &[(&str, &str)] = &[
     ("admin", "everything"),
     ("events:publish", "publish events"),
@@ -14,6 +15,7 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("sources:write", "add, change and remove sources"),
     ("subscriptions:read", "list subscriptions, deliveries and dead letters"),
     ("subscriptions:write", "add, change, pause, test and remove subscriptions; redrive and replay"),
+    ("subscriptions:consume", "take and settle deliveries of subscriptions whose target is a consumer"),
     ("endpoints:private", "name loopback and private addresses as delivery targets"),
     ("secrets:write", "set named secrets"),
     ("tokens:read", "list tokens, never their secrets"),
@@ -41,7 +43,7 @@ impl FromStr for Scope {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let known = |name: &str| SCOPES.iter().any(|(s, _)| *s == name);
-        let narrowed = ["events:publish:", "events:read:"]
+        let narrowed = ["events:publish:", "events:read:", "subscriptions:consume:"]
             .iter()
             .any(|p| text.strip_prefix(p).is_some_and(|f| crate::topic::TopicFilter::parse(f).is_ok()));
         let family =
