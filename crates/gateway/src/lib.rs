@@ -15,6 +15,7 @@ mod admin;
 mod answer;
 mod call;
 mod config;
+mod consume;
 mod cors;
 mod error;
 mod gate;

@@ -11,6 +11,7 @@ use nexus_core::problem::Problem;
 use crate::{answer::Answer, call::Call};
 
 mod admin;
+mod consumers;
 mod doors;
 mod log;
 mod pages;
@@ -30,7 +31,7 @@ pub(crate) enum Auth {
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
-    /// A token with `events:read` or `events:publish`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
+    /// A token with `events:read`, `events:publish` or `subscriptions:consume`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
     Socket,
     /// Only with the test clock; otherwise the path does not exist.
     TestClock,
@@ -217,7 +218,8 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    doors::ROUTES.iter().chain(state::ROUTES).chain(admin::ROUTES).chain(log::ROUTES).chain(pages::ROUTES)
+    let parts = [doors::ROUTES, state::ROUTES, admin::ROUTES, consumers::ROUTES, log::ROUTES, pages::ROUTES];
+    parts.into_iter().flatten()
 }
 
 /// The methods of one path.

@@ -21,6 +21,7 @@ fn routes() -> Vec<Walked> {
             }
             let path = path.replace("{source}", "pay").replace("{topic}", "a.b");
             let path = path.replace("{id}", "1").replace("{name}", "n").replace("{key}", "k");
+            let path = path.replace("{subscription}", "n");
             found.push(Walked { method: method.to_ascii_uppercase(), path, auth });
         }
     }
