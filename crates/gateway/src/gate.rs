@@ -47,6 +47,8 @@ pub(crate) struct Gate {
     pub(crate) schemas: Schemas,
     /// The generated description of the API.
     pub(crate) openapi: bytes::Bytes,
+    /// The GraphQL schema with its resolvers.
+    pub(crate) graphql: crate::graphql::Schema,
     /// Routes.
     pub(crate) router: Router,
     /// Origins that may read answers.

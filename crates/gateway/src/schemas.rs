@@ -444,5 +444,35 @@ fn rest() -> Vec<(&'static str, Value)> {
         ("RedactRequest", object(&["reason"], &[("event_id", text()), ("subject", text()), ("reason", text())])),
         ("ExportLine", json!({"type": "object", "description": "one event per line"})),
         ("ImportReport", json!({"type": "object"})),
+        (
+            "GraphqlRequest",
+            object(
+                &["query"],
+                &[
+                    ("query", text()),
+                    ("operationName", json!({"type": ["string", "null"]})),
+                    ("variables", json!({"type": ["object", "null"]})),
+                ],
+            ),
+        ),
+        (
+            "GraphqlResponse",
+            object(
+                &["data"],
+                &[("data", json!({"type": ["object", "null"]})), ("errors", list(named("GraphqlError")))],
+            ),
+        ),
+        (
+            "GraphqlError",
+            object(
+                &["message", "extensions"],
+                &[
+                    ("message", text()),
+                    ("locations", list(json!({"type": "object"}))),
+                    ("path", list(json!({"type": ["string", "integer"]}))),
+                    ("extensions", object(&["code", "retryable"], &[("code", text()), ("retryable", yes_no())])),
+                ],
+            ),
+        ),
     ]
 }

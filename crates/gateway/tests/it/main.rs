@@ -7,6 +7,8 @@ mod bad_input;
 mod cloudevents;
 mod consumers;
 mod doors;
+mod graphql;
+mod graphql_sockets;
 mod identity;
 mod ingress;
 mod limits;
