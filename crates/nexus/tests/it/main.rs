@@ -18,4 +18,5 @@ mod http;
 mod hub;
 mod serve;
 mod sink;
+mod state;
 mod tidy;
