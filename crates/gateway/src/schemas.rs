@@ -438,8 +438,15 @@ fn rest() -> Vec<(&'static str, Value)> {
         ("Advance", object(&["advance"], &[("advance", json!({"type": "string", "examples": ["7d", "1h30m"]}))])),
         ("Now", object(&["now"], &[("now", time())])),
         ("Head", json!({"type": "object", "description": "epoch, seq, first, hash, time"})),
-        ("VerifyRequest", object(&[], &[("against", named("Checkpoint"))])),
-        ("VerifyReport", json!({"type": "object"})),
+        (
+            "VerifyRequest",
+            object(&[], &[("against", named("Checkpoint")), ("after", named("Place")), ("limit", whole())]),
+        ),
+        (
+            "VerifyReport",
+            json!({"type": "object", "description": "ok, events, first, last, head, erased, epoch, compared, cut, next, bad_seq, problem"}),
+        ),
+        ("Place", object(&["seq", "hash"], &[("seq", whole()), ("hash", text())])),
         ("Checkpoint", json!({"type": "object", "description": "epoch, seq, hash, time, public_key, signature"})),
         ("RedactRequest", object(&["reason"], &[("event_id", text()), ("subject", text()), ("reason", text())])),
         ("ExportLine", json!({"type": "object", "description": "one event per line"})),

@@ -12,6 +12,7 @@ mod cli;
 mod crash;
 mod demo;
 mod doors;
+mod durable;
 mod files;
 mod http;
 mod hub;
