@@ -8,6 +8,7 @@
 //! - [`hub`], [`embed`]: the builder and the handle, also for programs that embed it; everything else hangs on it.
 //! - [`delivery`]: the pure machine that decides on deliveries, and its driver.
 //! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
+//! - [`consumers`]: deliveries that remote consumers take, instead of being called.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
 //!   [`log`]: records and the desks that change them.
 //! - [`timers`]: durable timers, fired once, for the hub's customers.
@@ -16,6 +17,7 @@
 
 pub mod alerts;
 pub mod clock;
+pub mod consumers;
 pub mod deliveries;
 pub mod delivery;
 pub mod desk;

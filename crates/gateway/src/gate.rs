@@ -34,7 +34,6 @@ pub(crate) struct Gate {
     #[expect(dead_code, reason = "its routes are not open yet")]
     pub(crate) registry: Registry,
     /// Shared state.
-    #[expect(dead_code, reason = "its routes are not open yet")]
     pub(crate) state: StateStore,
     /// Settings.
     pub(crate) config: GatewayConfig,

@@ -6,6 +6,7 @@
 //!
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
+//! - [`state`]: shared state, its history and its watches.
 //! - [`graphql()`]: the same rooms through one schema.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
@@ -15,6 +16,7 @@ mod admin;
 mod answer;
 mod call;
 mod config;
+mod consume;
 mod cors;
 mod error;
 mod gate;
@@ -31,6 +33,7 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod state;
 mod stream;
 
 pub use config::{GatewayConfig, Network};

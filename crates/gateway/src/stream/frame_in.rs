@@ -1,11 +1,11 @@
 //! Frames that come in: NEO has `action`, Core has `type`; whatever else is answered with an error frame.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use nexus_core::{
     json,
-    limits::{JSON_DEPTH, SOCKET_SUBSCRIPTIONS},
+    limits::{CONSUMER_HELD, JSON_DEPTH, SOCKET_SUBSCRIPTIONS},
     problem::{Code, Problem},
     topic::TopicFilter,
 };
@@ -13,7 +13,7 @@ use nexus_engine::tail::Start;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Dialect, parse_since, since_form};
+use super::{Dialect, consuming::Consumption, parse_since, since_form};
 use crate::ingress::{Draft, draft_priority};
 
 /// What a frame asks for.
@@ -41,6 +41,8 @@ pub(crate) enum Asked {
     },
     /// An event to store.
     Publish(Box<Draft>),
+    /// Something about deliveries of subscriptions that are consumed.
+    Consumption(Consumption),
     /// A sign of life.
     Ping,
 }
@@ -72,6 +74,20 @@ struct Frame<'a> {
     priority: Value,
     #[serde(default)]
     since: Value,
+    #[serde(default)]
+    subscription: Value,
+    #[serde(default)]
+    max: Value,
+    #[serde(default)]
+    lease: Value,
+    #[serde(default)]
+    leases: Value,
+    #[serde(default)]
+    delay_ms: Value,
+    #[serde(default)]
+    reason: Value,
+    #[serde(default)]
+    ms: Value,
 }
 
 /// Reads a text frame.
@@ -85,8 +101,7 @@ pub(crate) fn parse(text: &Bytes) -> Result<Asked, Refused> {
     if !frame.kind.is_null() {
         return core(&frame, text).map_err(|problem| Refused { dialect: Some(Dialect::Core), problem });
     }
-    let message =
-        r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, ping)"#;
+    let message = r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, consume, ack, nack, extend, ping)"#;
     Err(unknown(wrong(message)))
 }
 
@@ -149,7 +164,51 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
             Ok(Asked::Publish(Box::new(draft)))
         }
         Some("ping") => Ok(Asked::Ping),
-        _ => Err(wrong(format!("unknown type {}; subscribe, unsubscribe, publish and ping are known", frame.kind))),
+        Some("consume" | "ack" | "nack" | "extend") => consumption(frame).map(Asked::Consumption),
+        _ => Err(wrong(format!(
+            "unknown type {}; subscribe, unsubscribe, publish, consume, ack, nack, extend and ping are known",
+            frame.kind
+        ))),
+    }
+}
+
+fn consumption(frame: &Frame<'_>) -> Result<Consumption, Problem> {
+    let millis = |name, value| number(name, value).map(|n| n.map(Duration::from_millis));
+    Ok(match frame.kind.as_str() {
+        Some("consume") => {
+            let most = number("max", &frame.max)?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            Consumption::Consume { subscription: needed("subscription", &frame.subscription)?, most }
+        }
+        Some("ack") => Consumption::Ack(leases(frame)?),
+        Some("nack") => {
+            let reason = (!frame.reason.is_null()).then(|| needed("reason", &frame.reason)).transpose()?;
+            let delay = millis("delay_ms", &frame.delay_ms)?;
+            Consumption::Nack { lease: needed("lease", &frame.lease)?, delay, reason }
+        }
+        _ => Consumption::Extend { lease: needed("lease", &frame.lease)?, by: millis("ms", &frame.ms)? },
+    })
+}
+
+/// `lease`, or several as `leases`.
+fn leases(frame: &Frame<'_>) -> Result<Vec<String>, Problem> {
+    let Some(items) = frame.leases.as_array() else { return Ok(vec![needed("lease", &frame.lease)?]) };
+    if items.is_empty() || items.len() > CONSUMER_HELD {
+        return Err(wrong(format!("leases must name 1 to {CONSUMER_HELD} leases")));
+    }
+    items.iter().map(|item| needed("leases", item)).collect()
+}
+
+fn needed(name: &str, value: &Value) -> Result<String, Problem> {
+    match value.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(wrong(format!("{name} must be a text, not {value}"))),
+    }
+}
+
+fn number(name: &str, value: &Value) -> Result<Option<u64>, Problem> {
+    match value {
+        Value::Null => Ok(None),
+        value => value.as_u64().map(Some).ok_or_else(|| wrong(format!("{name} must be a whole number, not {value}"))),
     }
 }
 
@@ -212,6 +271,15 @@ mod tests {
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a.*","payload":1}"#),
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a","payload":1,"priority":9}"#),
             (Some(Dialect::Core), r#"{"type":"nope"}"#),
+            (Some(Dialect::Core), r#"{"type":"consume"}"#),
+            (Some(Dialect::Core), r#"{"type":"consume","subscription":"a","max":-1}"#),
+            (Some(Dialect::Core), r#"{"type":"consume","subscription":7}"#),
+            (Some(Dialect::Core), r#"{"type":"ack"}"#),
+            (Some(Dialect::Core), r#"{"type":"ack","leases":[]}"#),
+            (Some(Dialect::Core), r#"{"type":"ack","leases":[7]}"#),
+            (Some(Dialect::Core), r#"{"type":"nack","lease":"x","delay_ms":"soon"}"#),
+            (Some(Dialect::Core), r#"{"type":"nack","lease":"x","reason":7}"#),
+            (Some(Dialect::Core), r#"{"type":"extend","lease":"x","ms":1.5}"#),
         ];
         for (dialect, text) in cases {
             let refused = read(text).expect_err(text);

@@ -115,7 +115,7 @@ pub(crate) fn record(event: &StoredEvent) -> String {
 }
 
 /// The data as JSON text on one line: a raw line break can only be white space between tokens.
-fn payload(event: &StoredEvent) -> std::borrow::Cow<'_, str> {
+pub(crate) fn payload(event: &StoredEvent) -> std::borrow::Cow<'_, str> {
     let text = String::from_utf8_lossy(event.json());
     if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text }
 }
@@ -157,6 +157,15 @@ pub(crate) fn error(dialect: Option<Dialect>, code: Code, message: &str) -> Stri
 /// [`error`] for a problem.
 pub(crate) fn problem(dialect: Option<Dialect>, problem: &Problem) -> String {
     error(dialect, problem.code, &problem.message)
+}
+
+/// [`problem`] about one lease.
+pub(crate) fn about_lease(problem: &Problem, lease: Option<&str>) -> String {
+    let mut frame = json!({"type": "error", "code": problem.code.as_str(), "message": problem.message});
+    if let Some(lease) = lease {
+        frame["lease"] = lease.into();
+    }
+    frame.to_string()
 }
 
 /// Events that can't be had any more.

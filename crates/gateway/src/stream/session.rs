@@ -21,11 +21,13 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::{
     Dialect, Sight, alias,
+    consuming::{Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
     wire::{End, Socket, close, send},
 };
 use crate::{
+    consume,
     gate::Gate,
     identity::Presented,
     ingress::{Draft, Lineage, finish, publish::may_publish},
@@ -68,6 +70,7 @@ pub(crate) struct Session {
     subs: Vec<Sub>,
     live: Option<Follower>,
     past: VecDeque<CatchUp>,
+    consuming: Consuming,
     bucket: Bucket,
     over_rate: u32,
     sent: Counter,
@@ -78,8 +81,18 @@ impl Session {
     pub(crate) fn new(gate: Arc<Gate>, who: Presented, subs: Vec<Sub>, since: Start) -> Self {
         let sight = Sight::of(&who.principal);
         let sent = gate.metrics.frames("websocket");
-        let (past, bucket) = (VecDeque::new(), Bucket::default());
-        let mut session = Self { gate, who, sight, subs: Vec::new(), live: None, past, bucket, over_rate: 0, sent };
+        let mut session = Self {
+            gate,
+            who,
+            sight,
+            subs: Vec::new(),
+            live: None,
+            past: VecDeque::new(),
+            consuming: Consuming::default(),
+            bucket: Bucket::default(),
+            over_rate: 0,
+            sent,
+        };
         if !subs.is_empty() {
             session.begin(subs, since);
         }
@@ -113,6 +126,7 @@ impl Session {
                     Some(batch) => self.on_batch(socket, batch).await,
                     None => Err(End::Stopping),
                 },
+                came = self.consuming.next() => self.on_delivery(socket, came).await,
                 _ = tick.tick() => {
                     silent += 1;
                     self.on_tick(socket, silent).await
@@ -146,18 +160,27 @@ impl Session {
             Message::Binary(_) => return Err(End::Binary),
             Message::Close(_) => return Err(End::Closed),
         };
-        let now = self.gate.hub.clock().mono();
-        if self.bucket.take(self.gate.config.frame_rate, now).is_err() {
-            self.gate.metrics.refused(Code::RateLimited);
-            self.over_rate += 1;
-            if self.over_rate > PATIENCE {
-                return Err(End::TooFast);
-            }
-            let message = format!("more than {} frames", self.gate.config.frame_rate);
-            return self.say(socket, frame_out::error(None, Code::RateLimited, &message)).await;
+        let asked = frame_in::parse(&text);
+        // Whoever settles what it was handed is as fast as the hub is: that must not count against it.
+        let settling = match &asked {
+            Ok(Asked::Consumption(asked)) => asked.settles(),
+            _ => false,
+        };
+        if !settling && let Some(refusal) = self.over_rate()? {
+            return self.say(socket, refusal).await;
         }
-        self.over_rate = 0;
-        let reply = match frame_in::parse(&text) {
+        let reply = match asked {
+            Ok(Asked::Consumption(asked)) => match self.consuming.obey(&self.gate.hub, &self.who, asked) {
+                Ok(None) => return Ok(()),
+                Ok(Some(reply)) => Ok(reply),
+                Err((problem, lease)) => {
+                    self.gate.metrics.refused(problem.code);
+                    if settling && let Some(refusal) = self.over_rate()? {
+                        return self.say(socket, refusal).await;
+                    }
+                    Ok(frame_out::about_lease(&problem, lease.as_deref()))
+                }
+            },
             Ok(asked) => self.obey(asked).await,
             Err(refused) => Err(refused),
         };
@@ -168,10 +191,43 @@ impl Session {
         self.say(socket, reply).await
     }
 
+    /// Counts a frame: nothing, what to answer instead of obeying it, or the end.
+    fn over_rate(&mut self) -> Result<Option<String>, End> {
+        let now = self.gate.hub.clock().mono();
+        if self.bucket.take(self.gate.config.frame_rate, now).is_ok() {
+            self.over_rate = 0;
+            return Ok(None);
+        }
+        self.gate.metrics.refused(Code::RateLimited);
+        self.over_rate += 1;
+        if self.over_rate > PATIENCE {
+            return Err(End::TooFast);
+        }
+        let message = format!("more than {} frames", self.gate.config.frame_rate);
+        Ok(Some(frame_out::error(None, Code::RateLimited, &message)))
+    }
+
+    /// Hands deliveries over. What does not reach the client is given back when the session ends.
+    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), End> {
+        match came {
+            Came::Taken(taken) => {
+                let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();
+                self.sent.inc_by(frames.len() as u64);
+                self.send(socket, frames).await
+            }
+            Came::Gone(name) => {
+                let message = format!("subscription {name:?} is gone, or its target is not a consumer any more");
+                let frame = frame_out::problem(Some(Dialect::Core), &Problem::new(Code::NotFound, message));
+                self.say(socket, frame).await
+            }
+        }
+    }
+
     /// Does what a frame asks for and gives the answer.
     async fn obey(&mut self, asked: Asked) -> Result<String, Refused> {
         match asked {
-            Asked::Ping => Ok(r#"{"type":"pong"}"#.to_owned()),
+            // Consumption answers for itself.
+            Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
                 let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
                 let subscribed = self.subscribe(subs, since);

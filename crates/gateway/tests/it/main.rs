@@ -5,6 +5,7 @@
 mod admin;
 mod bad_input;
 mod cloudevents;
+mod consumers;
 mod doors;
 mod graphql;
 mod graphql_sockets;

@@ -15,8 +15,12 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::{
-    Hub, HubConfig, StartError, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
-    sources::EnvironmentSecrets, tokens::NewToken,
+    Hub, HubConfig, StartError,
+    alerts::AlertTarget,
+    delivery::machine::Policy,
+    retention::{Keeping, RetentionRule},
+    sources::EnvironmentSecrets,
+    tokens::NewToken,
 };
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
@@ -93,7 +97,8 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
     let rules = retention.events.iter().map(|rule| {
         let filter =
             TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
-        Ok(RetentionRule { filter, max_age: rule.age.0, grace: rule.grace.0 })
+        let (max_age, max_bytes) = (rule.age.map(|age| age.0), rule.size.map(|size| size.0));
+        Ok(RetentionRule { filter, max_age, max_bytes, grace: rule.grace.0 })
     });
     Ok(HubConfig {
         policy: Policy {
@@ -107,7 +112,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             by_source: plan.secrets.by_source.clone(),
         },
         alerts: discord.into_iter().chain(http).collect(),
-        retention: rules.collect::<Result<_, Failure>>()?,
+        keeping: Keeping { rules: rules.collect::<Result<_, Failure>>()?, receipts: retention.receipts.0 },
         client: ClientOptions {
             connect_timeout: delivery.connect_timeout.0,
             max_idle_per_host: delivery.idle_connections,
