@@ -238,3 +238,40 @@ async fn the_page_is_open_and_brings_all_it_needs() {
     }
     rig.stop().await;
 }
+
+/// C-069
+#[tokio::test]
+async fn state_is_read_as_printed_and_written_by_version() {
+    let rig = Rig::new().await;
+    let printed = "
+query {
+  state(key: \"app_config\") {
+    key
+    value
+    version
+  }
+}
+";
+    assert_eq!(rig.graphql(printed).await, json!({"data": {"state": null}}));
+    let put = rig.api("PUT", "/state/app_config", json!({"value": {"theme": "dark"}})).await;
+    assert_eq!(put.status, 200, "{}", put.text);
+    let found = rig.graphql(printed).await;
+    let value = found["data"]["state"]["value"].as_str().expect("a text");
+    assert_eq!(serde_json::from_str::<Value>(value).expect("JSON"), json!({"theme": "dark"}));
+    assert_eq!((&found["data"]["state"]["key"], &found["data"]["state"]["version"]), (&json!("app_config"), &json!(1)));
+    let set = |expected: u64| {
+        format!(r#"mutation{{setState(key:"app_config",value:"[1,2]",expectedVersion:{expected}){{success version}}}}"#)
+    };
+    let stale = rig.graphql(&set(7)).await;
+    assert_eq!((code(&stale), &stale["errors"][0]["extensions"]["version"]), ("CONFLICT", &json!(1)), "{stale}");
+    assert_eq!(rig.graphql(&set(1)).await, json!({"data": {"setState": {"success": true, "version": 2}}}));
+    let listed = rig.graphql(r#"{states(prefix:"app"){nodes{key value} pageInfo{hasNextPage}}}"#).await;
+    assert_eq!(listed["data"]["states"]["nodes"], json!([{"key": "app_config", "value": "[1,2]"}]));
+    assert_eq!(code(&rig.graphql(r#"mutation{setState(key:"k",value:"not json"){version}}"#).await), "MALFORMED");
+    let gone = rig.graphql(r#"mutation{deleteState(key:"app_config"){version}}"#).await;
+    assert_eq!(gone["data"]["deleteState"]["version"], 3);
+    assert_eq!(rig.graphql(printed).await, json!({"data": {"state": null}}));
+    let narrow = rig.token("narrow", &["state:read:app/*"]).await;
+    assert_eq!(code(&rig.graphql_as(&narrow, printed).await.body), "FORBIDDEN");
+    rig.stop().await;
+}
