@@ -14,6 +14,7 @@
 mod address;
 mod admin;
 mod answer;
+mod asyncapi;
 mod call;
 mod config;
 mod consume;
@@ -36,6 +37,7 @@ mod server;
 mod state;
 mod stream;
 
+pub use asyncapi::{asyncapi, asyncapi_yaml};
 pub use config::{GatewayConfig, Network};
 pub use graphql::graphql;
 pub use openapi::openapi;

@@ -18,5 +18,6 @@ mod http;
 mod hub;
 mod serve;
 mod sink;
+mod sockets;
 mod state;
 mod tidy;
