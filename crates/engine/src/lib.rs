@@ -15,6 +15,7 @@
 
 pub mod alerts;
 pub mod clock;
+pub mod commands;
 pub mod deliveries;
 pub mod delivery;
 pub mod desk;
@@ -24,10 +25,13 @@ pub mod fate;
 pub mod health;
 pub mod hub;
 pub mod jq;
+pub mod jwt;
 pub mod keeper;
 pub mod log;
 pub mod matcher;
 pub mod metrics;
+pub mod plan;
+pub mod quotas;
 pub mod receipts;
 pub mod replays;
 pub mod retention;

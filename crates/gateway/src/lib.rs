@@ -33,4 +33,4 @@ mod stream;
 
 pub use config::{GatewayConfig, Network};
 pub use openapi::openapi;
-pub use server::{ServeError, serve};
+pub use server::{ServeError, Tls, TlsError, serve};

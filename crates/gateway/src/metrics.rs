@@ -51,6 +51,12 @@ struct Stream {
     kind: &'static str,
 }
 
+/// A socket that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Closed {
+    reason: &'static str,
+}
+
 /// What the hot path of one route counts, looked up once.
 struct RouteMeter {
     path: &'static str,
@@ -68,6 +74,7 @@ pub(crate) struct GatewayMetrics {
     streams: Family<Stream, Gauge>,
     frames: Family<Stream, Counter>,
     gaps: Counter,
+    closes: Family<Closed, Counter>,
     per_minute: Gauge,
     meters: Vec<RouteMeter>,
     /// Sockets and streams open now, for the limit.
@@ -104,6 +111,7 @@ impl GatewayMetrics {
             streams: Family::default(),
             frames: Family::default(),
             gaps: Counter::default(),
+            closes: Family::default(),
             per_minute: Gauge::default(),
             meters,
             open_streams: Arc::default(),
@@ -112,6 +120,9 @@ impl GatewayMetrics {
         // A series that begins at zero can be watched from the start.
         for kind in ["websocket", "sse"] {
             let _ = (made.streams.get_or_create_owned(&Stream { kind }), made.frames(kind));
+        }
+        for reason in crate::stream::Close::ALL {
+            let _ = made.closes.get_or_create_owned(&Closed { reason: reason.label() });
         }
         for code in crate::error::CODES {
             let _ = made.refused.get_or_create_owned(&Refused { reason: code.as_str() });
@@ -128,6 +139,7 @@ impl GatewayMetrics {
         registry.register("websocket_connections", "Open sockets and event streams", self.streams.clone());
         registry.register("stream_frames", "Frames sent to sockets and event streams", self.frames.clone());
         registry.register("stream_gaps", "Gap notices sent: a client fell too far behind", self.gaps.clone());
+        registry.register("websocket_closes", "Sockets and event streams that ended, by reason", self.closes.clone());
         registry.register("events_per_minute", "Events of the log in the last 60 seconds", self.per_minute.clone());
     }
 
@@ -169,6 +181,11 @@ impl GatewayMetrics {
     /// The counter of frames sent to streams of this kind.
     pub(crate) fn frames(&self, kind: &'static str) -> Counter {
         self.frames.get_or_create_owned(&Stream { kind })
+    }
+
+    /// A socket or stream ended.
+    pub(crate) fn closed(&self, why: crate::stream::Close) {
+        self.closes.get_or_create(&Closed { reason: why.label() }).inc();
     }
 
     /// A gap notice was sent.

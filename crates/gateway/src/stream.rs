@@ -8,11 +8,14 @@ use nexus_core::{
 };
 use nexus_engine::tail::Start;
 
+mod close;
 pub(crate) mod frame_in;
 pub(crate) mod frame_out;
 mod session;
 pub(crate) mod socket;
 pub(crate) mod sse;
+
+pub(crate) use self::close::Close;
 
 /// The language of a subscription. It is chosen by the frame that makes it, so one socket may speak several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@
 
 mod deliveries;
 mod faults;
+mod jwks;
 mod keeping;
 mod library;
 mod load;

@@ -17,7 +17,7 @@ use nexus_core::{
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
 use prometheus_client::metrics::counter::Counter;
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::io::AsyncReadExt;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -27,7 +27,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Dialect, Sight, alias,
+    Close, Dialect, Sight, alias,
     frame_in::{self, Asked, Refused},
     frame_out,
 };
@@ -36,6 +36,7 @@ use crate::{
     identity::Presented,
     ingress::{Draft, Lineage, finish, publish::may_publish},
     rates::Caller,
+    server::Wire,
 };
 
 /// Frames beyond the rate in a row after which the socket is closed.
@@ -68,17 +69,7 @@ impl CatchUp {
     }
 }
 
-/// Why a session ends.
-enum End {
-    /// The client closed, or the connection broke.
-    Gone,
-    /// We close, and say why.
-    Close(CloseCode, &'static str),
-    /// The client does not read: nothing can be said.
-    Stuck,
-}
-
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<Wire>;
 
 /// One socket.
 pub(crate) struct Session {
@@ -108,18 +99,20 @@ impl Session {
 
     /// Runs until either side ends it.
     pub(crate) async fn run(mut self, mut socket: Socket) {
-        match self.serve(&mut socket).await {
-            End::Gone | End::Stuck => {}
-            End::Close(code, reason) => close(socket, code, reason).await,
+        let why = self.serve(&mut socket).await;
+        self.gate.metrics.closed(why);
+        if let Some((code, reason)) = why.farewell() {
+            close(socket, code, reason).await;
         }
     }
 
-    async fn serve(&mut self, socket: &mut Socket) -> End {
+    async fn serve(&mut self, socket: &mut Socket) -> Close {
         let stopping = self.gate.hub.spawn().stopping();
         // Signs of life are a matter of the connection, not of the hub's time.
         let mut tick = tokio::time::interval(self.gate.config.heartbeat / 4);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
         loop {
             let ended = tokio::select! {
                 message = socket.next() => {
@@ -127,18 +120,19 @@ impl Session {
                     match message {
                         Some(Ok(message)) => self.on_message(socket, message).await,
                         Some(Err(error)) => Err(ended_by(&error)),
-                        None => Err(End::Gone),
+                        None => Err(Close::Client),
                     }
                 }
                 batch = next_batch(&mut self.past, &mut self.live) => match batch {
                     Some(batch) => self.on_batch(socket, batch).await,
-                    None => Err(End::Close(CloseCode::Away, "the hub is stopping")),
+                    None => Err(Close::Stopping),
                 },
                 _ = tick.tick() => {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
-                () = stopping.cancelled() => Err(End::Close(CloseCode::Away, "the hub is stopping")),
+                Ok(()) = changes.changed() => self.on_change(),
+                () = stopping.cancelled() => Err(Close::Stopping),
             };
             if let Err(end) = ended {
                 return end;
@@ -147,32 +141,42 @@ impl Session {
     }
 
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
-    async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
+    async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), Close> {
         if !self.who.still_holds(&self.gate.hub) {
-            return Err(End::Close(CloseCode::Policy, "the token was revoked or has expired"));
+            return Err(Close::TokenEnded);
         }
         match silent {
-            12.. => Err(End::Close(CloseCode::Policy, "no sign of life")),
+            12.. => Err(Close::Silent),
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
     }
 
-    async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
+    /// Someone's token was changed or has ended; it may be this one's.
+    fn on_change(&mut self) -> Result<(), Close> {
+        if !self.who.renew(&self.gate.hub) {
+            return Err(Close::TokenEnded);
+        }
+        let saw = !self.sight.is_blind();
+        self.sight = Sight::of(&self.who.principal);
+        if saw && self.sight.is_blind() { Err(Close::ScopeLost) } else { Ok(()) }
+    }
+
+    async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), Close> {
         let text = match message {
             Message::Text(text) => Bytes::from(text),
             // Pongs are answered by the library when the next write is flushed.
             Message::Ping(_) => return self.send(socket, Vec::new()).await,
             Message::Pong(_) | Message::Frame(_) => return Ok(()),
-            Message::Binary(_) => return Err(End::Close(CloseCode::Unsupported, "send text frames with JSON")),
-            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => return Err(Close::Binary),
+            Message::Close(_) => return Err(Close::Client),
         };
         let now = self.gate.hub.clock().mono();
         if self.bucket.take(self.gate.config.frame_rate, now).is_err() {
             self.gate.metrics.refused(Code::RateLimited);
             self.over_rate += 1;
             if self.over_rate > PATIENCE {
-                return Err(End::Close(CloseCode::Policy, "too many frames"));
+                return Err(Close::TooManyFrames);
             }
             let message = format!("more than {} frames", self.gate.config.frame_rate);
             return self.say(socket, frame_out::error(None, Code::RateLimited, &message)).await;
@@ -264,7 +268,7 @@ impl Session {
         Ok((appended.id.to_string(), appended.seq))
     }
 
-    async fn on_batch(&mut self, socket: &mut Socket, batch: Batch) -> Result<(), End> {
+    async fn on_batch(&mut self, socket: &mut Socket, batch: Batch) -> Result<(), Close> {
         // While something is in the past only that cursor runs, and only its subscriptions are served.
         let past = self.past.front();
         let (subs, until) = past.map_or((&self.subs, Seq::MAX), |p| (&p.subs, p.until));
@@ -296,12 +300,12 @@ impl Session {
         self.send(socket, frames).await
     }
 
-    async fn say(&self, socket: &mut Socket, frame: String) -> Result<(), End> {
+    async fn say(&self, socket: &mut Socket, frame: String) -> Result<(), Close> {
         self.send(socket, vec![text(frame.into())]).await
     }
 
     /// Writes all frames, then flushes once.
-    async fn send(&self, socket: &mut Socket, frames: Vec<Message>) -> Result<(), End> {
+    async fn send(&self, socket: &mut Socket, frames: Vec<Message>) -> Result<(), Close> {
         let write = async {
             for frame in frames {
                 socket.feed(frame).await?;
@@ -311,7 +315,7 @@ impl Session {
         match tokio::time::timeout(self.gate.config.socket_write_timeout, write).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ended_by(&error)),
-            Err(_) => Err(End::Stuck),
+            Err(_) => Err(Close::NotReading),
         }
     }
 }
@@ -352,12 +356,12 @@ fn same(a: &TopicFilter, b: &TopicFilter) -> bool {
 }
 
 /// How a broken stream is closed.
-fn ended_by(error: &Error) -> End {
+fn ended_by(error: &Error) -> Close {
     match error {
-        Error::Capacity(_) => End::Close(CloseCode::Size, "the message is too large"),
-        Error::Utf8(_) => End::Close(CloseCode::Invalid, "a text frame must be UTF-8"),
-        Error::Protocol(_) => End::Close(CloseCode::Protocol, "not a valid WebSocket frame"),
-        _ => End::Gone,
+        Error::Capacity(_) => Close::TooLarge,
+        Error::Utf8(_) => Close::NotUtf8,
+        Error::Protocol(_) => Close::Protocol,
+        _ => Close::Client,
     }
 }
 

@@ -9,7 +9,6 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::{supervisor::TaskKind, tail::Start};
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -28,6 +27,7 @@ use crate::{
     call::Call,
     error::malformed,
     identity::BEARER_PROTOCOL,
+    server::Wire,
 };
 
 /// Buffers of one socket. Events are written from here, so it is the unit in which they reach the kernel.
@@ -115,7 +115,7 @@ fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| malformed("Sec-WebSocket-Key is unusable"))
 }
 
-async fn connect(pending: OnUpgrade) -> Option<WebSocketStream<TcpStream>> {
+async fn connect(pending: OnUpgrade) -> Option<WebSocketStream<Wire>> {
     let upgraded = match pending.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -123,7 +123,7 @@ async fn connect(pending: OnUpgrade) -> Option<WebSocketStream<TcpStream>> {
             return None;
         }
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Wire>>() else {
         tracing::error!("an upgraded connection is not the one that was served");
         return None;
     };

@@ -10,8 +10,9 @@ use nexus_core::{
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::watch;
 
-use super::{Sight, alias, frame_out, parse_since, since_form, socket::filters};
+use super::{Close, Sight, alias, frame_out, parse_since, since_form, socket::filters};
 use crate::{
     answer::{Answer, Body},
     call::Call,
@@ -29,9 +30,23 @@ struct Feed {
     follower: Follower,
     epoch: u32,
     checked: Duration,
+    changes: watch::Receiver<u64>,
     opened: bool,
     sent: Counter,
     _counted: Held,
+    ended: Ended,
+}
+
+/// Counts why the stream ended, also when its client just goes.
+struct Ended {
+    gate: Arc<Gate>,
+    why: Close,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.gate.metrics.closed(self.why);
+    }
 }
 
 /// `GET /api/v1/events/stream`.
@@ -60,8 +75,10 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
         epoch: tail.position().0,
         checked: call.hub().clock().mono(),
         opened: false,
+        changes: call.hub().tokens().changes(),
         sent: call.gate.metrics.frames("sse"),
         gate: Arc::clone(&call.gate),
+        ended: Ended { gate: Arc::clone(&call.gate), why: Close::Client },
         _counted: counted,
     };
     let chunks = futures_util::stream::unfold(feed, |mut feed| async move {
@@ -87,18 +104,33 @@ impl Feed {
             if now.saturating_sub(self.checked) >= heartbeat / 4 {
                 self.checked = now;
                 if !self.who.still_holds(&self.gate.hub) {
-                    return None;
+                    return self.end(Close::TokenEnded);
                 }
             }
             let batch = tokio::select! {
                 batch = tokio::time::timeout(heartbeat / 4, self.follower.next()) => batch,
-                () = stopping.cancelled() => return None,
+                Ok(()) = self.changes.changed() => {
+                    if !self.who.renew(&self.gate.hub) {
+                        return self.end(Close::TokenEnded);
+                    }
+                    self.sight = Sight::of(&self.who.principal);
+                    if self.sight.is_blind() {
+                        return self.end(Close::ScopeLost);
+                    }
+                    continue;
+                }
+                () = stopping.cancelled() => return self.end(Close::Stopping),
             };
             let Ok(batch) = batch else { return Some(Bytes::from_static(b": alive\n\n")) };
             if let Some(chunk) = self.render(&batch?) {
                 return Some(chunk);
             }
         }
+    }
+
+    fn end(&mut self, why: Close) -> Option<Bytes> {
+        self.ended.why = why;
+        None
     }
 
     fn render(&self, batch: &Batch) -> Option<Bytes> {
