@@ -220,6 +220,9 @@ impl Tickets {
 }
 
 #[cfg(test)]
+mod cost;
+
+#[cfg(test)]
 mod tests {
     use http::HeaderValue;
 

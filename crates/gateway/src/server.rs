@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nexus_core::problem::Code;
 use nexus_engine::{Hub, supervisor::TaskKind};
 use socket2::SockRef;
 use tokio::{
@@ -11,6 +12,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
+pub use self::tls::{Tls, TlsError};
+use self::wire::Line;
+pub(crate) use self::wire::Wire;
 use crate::{
     answer::RequestIds,
     config::GatewayConfig,
@@ -24,10 +28,8 @@ use crate::{
 };
 
 mod tls;
+mod unreadable;
 mod wire;
-
-pub use self::tls::{Tls, TlsError};
-pub(crate) use self::wire::Wire;
 
 /// Time for the handshake of TLS; then the connection is closed.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -195,6 +197,7 @@ async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit
     let stopping = gate.hub.spawn().stopping();
     let Some(stream) = handshake(&gate, stream, peer).await else { return };
     let builder = http(&gate.config);
+    let metrics = Arc::clone(&gate.metrics);
     let service = service_fn(move |request: http::Request<Incoming>| Arc::clone(&gate).answer(request, peer));
     let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(served);
@@ -203,6 +206,9 @@ async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit
         tokio::select! {
             ended = served.as_mut() => {
                 if let Err(error) = ended {
+                    if error.is_parse() {
+                        metrics.refused(Code::Malformed);
+                    }
                     tracing::debug!(%peer, %error, "a connection ended early");
                 }
                 return;
@@ -216,14 +222,15 @@ async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit
 }
 
 /// The connection, under TLS where the doors have it. `None` when the client does not manage.
-async fn handshake(gate: &Gate, stream: TcpStream, peer: SocketAddr) -> Option<Wire> {
-    let Some(tls) = &gate.config.tls else { return Some(Wire::Plain(stream)) };
+async fn handshake(gate: &Arc<Gate>, stream: TcpStream, peer: SocketAddr) -> Option<Wire> {
+    let wire = |line| Some(Wire::new(line, Arc::clone(gate)));
+    let Some(tls) = &gate.config.tls else { return wire(Line::Plain(stream)) };
     match tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => return Some(Wire::Tls(Box::new(stream))),
+        Ok(Ok(stream)) => return wire(Line::Tls(Box::new(stream))),
         Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
     }
-    gate.metrics.refused(nexus_core::problem::Code::Malformed);
+    gate.metrics.refused(Code::Malformed);
     None
 }
 

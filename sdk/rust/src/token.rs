@@ -62,8 +62,8 @@ impl Client {
     }
 
     /// One token or other credential.
-    pub async fn token(&self, id: &str) -> Result<Token, Error> {
-        self.call(Method::GET, Path::new(TOKENS).segment(id).as_str(), None::<&Value>).await
+    pub async fn token_info(&self, id: &str) -> Result<Token, Error> {
+        self.get(Path::new(TOKENS).segment(id).as_str()).await
     }
 
     /// Gives a token other scopes; open sockets are held to them at once.

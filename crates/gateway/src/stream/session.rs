@@ -113,6 +113,8 @@ impl Session {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut silent = 0u32;
         let mut changes = self.gate.hub.tokens().changes();
+        // The token may have been changed since the door looked at it.
+        changes.mark_changed();
         loop {
             let ended = tokio::select! {
                 message = socket.next() => {

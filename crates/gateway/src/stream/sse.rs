@@ -67,6 +67,9 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
         return Err(Problem::new(Code::Unavailable, "too many streams are open; try again later"));
     };
     let tail = call.hub().tail();
+    let mut changes = call.hub().tokens().changes();
+    // The token may have been changed since the door looked at it.
+    changes.mark_changed();
     let feed = Feed {
         who,
         sight,
@@ -75,7 +78,7 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
         epoch: tail.position().0,
         checked: call.hub().clock().mono(),
         opened: false,
-        changes: call.hub().tokens().changes(),
+        changes,
         sent: call.gate.metrics.frames("sse"),
         gate: Arc::clone(&call.gate),
         ended: Ended { gate: Arc::clone(&call.gate), why: Close::Client },

@@ -5,13 +5,16 @@
 mod admin;
 mod bad_input;
 mod cloudevents;
+mod commands;
 mod doors;
 mod identity;
 mod ingress;
+mod jwt;
 mod limits;
 mod log;
 mod rig;
 mod sockets;
 mod streams;
+mod tokens;
 mod walk;
 mod webhooks;

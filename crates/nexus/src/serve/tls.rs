@@ -34,11 +34,12 @@ impl TlsFiles {
     /// What connections are opened with, kept up to date from now on.
     pub(crate) fn watch(self, hub: &Hub) -> Tls {
         let tls = self.tls.clone();
-        let clock = hub.clock().clone();
         hub.spawn().start(TaskKind::Background, async move {
             let mut files = self;
+            // Files change in real time, wherever the hub's own may have been moved to.
+            let mut tick = tokio::time::interval(PERIOD);
             loop {
-                clock.sleep(PERIOD).await;
+                tick.tick().await;
                 files.look();
             }
         });
