@@ -39,4 +39,4 @@ mod stream;
 pub use config::{GatewayConfig, Network};
 pub use graphql::graphql;
 pub use openapi::openapi;
-pub use server::{Rooms, ServeError, serve};
+pub use server::{Rooms, ServeError, Tls, TlsError, serve};
