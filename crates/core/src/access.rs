@@ -25,6 +25,7 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("sources:write", "add, change and remove sources"),
     ("subscriptions:read", "list subscriptions, deliveries and dead letters"),
     ("subscriptions:write", "add, change, pause, test and remove subscriptions; redrive and replay"),
+    ("subscriptions:consume", "take and settle deliveries of subscriptions whose target is a consumer"),
     ("endpoints:private", "name loopback and private addresses as delivery targets"),
     ("secrets:write", "set named secrets"),
     ("tokens:read", "list tokens and other credentials, never their secrets"),
@@ -53,6 +54,7 @@ pub const NARROWED: &[(&str, Narrowing)] = &[
     ("services:invoke", Narrowing::Text),
     ("state:read", Narrowing::Text),
     ("state:write", Narrowing::Text),
+    ("subscriptions:consume", Narrowing::Text),
 ];
 
 /// Bytes of a narrowed scope's glob.

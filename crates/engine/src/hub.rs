@@ -22,6 +22,7 @@ use crate::{
     alerts::{AlertTarget, Alerts},
     clock::SystemClock,
     commands::{Commands, token_commands},
+    consumers::Consumers,
     deliveries::Deliveries,
     delivery::{
         attempt::{Handler, Sender},
@@ -46,6 +47,7 @@ use crate::{
     subscriptions::Subscriptions,
     supervisor::{Spawn, TaskKind},
     tail::Tail,
+    timers::Timers,
     tokens::{Credentials, Tokens},
     trace::Tracer,
     vault::{Vault, VaultError, VaultKey},
@@ -55,6 +57,8 @@ use crate::{
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How often retention runs.
 const RETENTION: Duration = Duration::from_secs(60);
+/// Rounds of settling for which consumers may hold what they took.
+const LEASE_ROUNDS: usize = 25;
 /// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
 const STOPS: usize = 200_000;
 
@@ -117,6 +121,9 @@ struct Inner {
     fates: Fates,
     log: Log,
     dispatch: Dispatch,
+    timers: Arc<Timers>,
+    client: Client,
+    consumers: Arc<Consumers>,
     test_clock: Option<SystemClock>,
     tracer: Tracer,
     started: Timestamp,
@@ -154,6 +161,16 @@ async fn recover(
     let found = Found::read(&*desk.store, compile(stored, revisions)?, running).await?;
     let now = Now { wall: desk.clock.now(), mono: desk.clock.mono() };
     Ok(Machine::recover(policy, found, desk.jitter(), now))
+}
+
+/// The desk of remote consumers, open for the subscriptions that they take from.
+fn consumers(desk: &Desk, spawn: &Spawn, machine: &Machine) -> Result<Arc<Consumers>, Problem> {
+    let process = u32::from_be_bytes(desk.random()?);
+    let consumers = Consumers::new(Arc::clone(&desk.clock), spawn, process);
+    for (no, _) in machine.states().filter(|(_, s)| s.spec.subscription.target.is_consumer()) {
+        consumers.open(no);
+    }
+    Ok(Arc::new(consumers))
 }
 
 impl HubBuilder {
@@ -210,9 +227,11 @@ impl HubBuilder {
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
-        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
+        let sender =
+            Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
         let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
+        let consumers = consumers(&desk, &spawn, &machine).map_err(other)?;
         let (notice_sender, notices) = mpsc::channel(256);
         let subscriptions = Arc::new(Subscriptions::new(
             desk.clone(),
@@ -237,6 +256,7 @@ impl HubBuilder {
             clock,
             tail: Arc::clone(&tail),
             sender,
+            consumers: Arc::clone(&consumers),
             spawn: spawn.clone(),
             fence,
             metrics: Arc::clone(&metrics),
@@ -245,6 +265,7 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let timers = Arc::new(Timers::new(desk.clone(), test_clock.clone()));
         let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
             fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
@@ -262,6 +283,9 @@ impl HubBuilder {
             replays,
             log,
             dispatch,
+            timers,
+            client,
+            consumers,
             test_clock,
             tracer,
         };
@@ -396,9 +420,35 @@ impl Hub {
         &self.0.subscriptions
     }
 
+    /// Deliveries that remote consumers take.
+    pub fn consumers(&self) -> &Arc<Consumers> {
+        &self.0.consumers
+    }
+
     /// Deliveries and dead letters.
     pub fn deliveries(&self) -> &Deliveries {
         &self.0.deliveries
+    }
+
+    /// Durable timers of the hub's customers.
+    pub fn timers(&self) -> &Timers {
+        &self.0.timers
+    }
+
+    /// Begins firing timers; called once, when every customer has registered what it handles.
+    pub fn start_timers(&self) {
+        let timers = Arc::clone(&self.0.timers);
+        self.0.spawn.start(TaskKind::Background, async move { timers.run().await });
+    }
+
+    /// The store, the time and the log for the hub's customers.
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// The guarded client.
+    pub fn client(&self) -> &Client {
+        &self.0.client
     }
 
     /// Replays.
@@ -472,10 +522,13 @@ impl Hub {
 
     /// Waits until only time or an event could change anything; at most a few seconds of real time.
     async fn settle(&self) -> Result<(), Problem> {
-        for _ in 0..500 {
+        for round in 0..500 {
             let head = self.0.desk.store.head().seq;
             self.0.dispatch.flush().await?;
-            if self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? {
+            let quiet =
+                self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? && self.0.timers.are_quiet().await;
+            // A consumer that is at work is given a moment; one that never answers must not stop the clock.
+            if quiet && (round >= LEASE_ROUNDS || self.0.consumers.leased() == 0) {
                 return Ok(());
             }
             tokio::task::yield_now().await;

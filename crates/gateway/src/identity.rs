@@ -81,7 +81,8 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
         Auth::Socket => {
-            (principal.may_some("events:read") || principal.may_some("events:publish"), "events:read or events:publish")
+            let enough = ["events:read", "events:publish", "subscriptions:consume"];
+            (enough.iter().any(|s| principal.may_some(s)), "events:read, events:publish or subscriptions:consume")
         }
         // What it may do to itself only its handler can tell.
         Auth::Open | Auth::OwnOr(_) | Auth::AnyToken | Auth::Signature => (true, ""),

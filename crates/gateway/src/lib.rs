@@ -6,6 +6,7 @@
 //!
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
+//! - [`state`]: shared state, its history and its watches.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -14,6 +15,7 @@ mod admin;
 mod answer;
 mod call;
 mod config;
+mod consume;
 mod cors;
 mod error;
 mod gate;
@@ -29,8 +31,9 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod state;
 mod stream;
 
 pub use config::{GatewayConfig, Network};
 pub use openapi::openapi;
-pub use server::{ServeError, Tls, TlsError, serve};
+pub use server::{Rooms, ServeError, Tls, TlsError, serve};

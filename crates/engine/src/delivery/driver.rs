@@ -20,9 +20,9 @@ use super::{
     attempt::Sender,
     key::DeliveryKey,
     machine::{Effect, Machine, Now},
-    outcome::Answer,
+    outcome::Made,
 };
-use crate::{metrics::Metrics, supervisor::Spawn, tail::Tail};
+use crate::{consumers::Consumers, metrics::Metrics, supervisor::Spawn, tail::Tail};
 
 /// Bookkeeping is saved at least this often while there is any.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
@@ -42,6 +42,7 @@ pub struct Driver {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tail: Arc<Tail>,
     pub(crate) sender: Arc<Sender>,
+    pub(crate) consumers: Arc<Consumers>,
     pub(crate) spawn: Spawn,
     pub(crate) fence: Fence,
     pub(crate) metrics: Arc<Metrics>,
@@ -49,8 +50,8 @@ pub struct Driver {
     pub(crate) notices: mpsc::Sender<Notice>,
 }
 
-/// The answer to an attempt; `None`: the event's data is gone, there was nothing to send.
-type Outcome = (SubNo, DeliveryKey, Option<Answer>);
+/// What came of an attempt.
+type Outcome = (SubNo, DeliveryKey, Made);
 type PageRead = (SubNo, u8, SeqRange, tasks::Page);
 
 struct Running {
@@ -190,15 +191,16 @@ impl Running {
         patience.max(Duration::from_millis(1))
     }
 
-    fn outcome(&mut self, (sub, delivery, answer): Outcome) {
+    fn outcome(&mut self, (sub, delivery, made): Outcome) {
         let now = self.now();
-        match answer {
-            Some(answer) => {
+        match made {
+            Made::Answered(answer) => {
                 let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
                 self.driver.metrics.attempted(name, &answer);
                 self.driver.machine.outcome(sub, delivery, answer, now);
             }
-            None => self.driver.machine.expired(sub, delivery, now),
+            Made::Expired => self.driver.machine.expired(sub, delivery, now),
+            Made::Withdrawn(event) => self.driver.machine.withdrawn(sub, delivery, &event, now),
         }
     }
 
@@ -247,6 +249,7 @@ impl Running {
 
     fn change(&mut self, change: Change) {
         let now = self.now();
+        self.driver.consumers.hear(&change);
         let machine = &mut self.driver.machine;
         match change {
             Change::Add(spec, active, from) => machine.add(spec, active, from, now),
@@ -272,6 +275,7 @@ impl Running {
                     self.read(sub, lane, range, limit);
                 }
                 Effect::Stop { sub, disabled, reason } => {
+                    self.driver.consumers.close(sub);
                     self.pending.push_back(Notice::Stop { sub, disabled, reason });
                 }
                 Effect::Dead { sub, seq, lane, attempts, error } => {

@@ -19,3 +19,4 @@ pub mod save;
 mod sending;
 pub mod spec;
 pub mod state;
+mod withdrawn;

@@ -13,7 +13,7 @@ pub(crate) enum Close {
     Stopping,
     /// The token was revoked or has expired.
     TokenEnded,
-    /// The token may no longer read what the socket is for.
+    /// The token may no longer do what the socket is for.
     ScopeLost,
     /// Nothing came for too long.
     Silent,
@@ -68,7 +68,7 @@ impl Close {
             Self::Client | Self::NotReading => None,
             Self::Stopping => Some((CloseCode::Away, "the hub is stopping")),
             Self::TokenEnded => Some((CloseCode::Policy, "the token was revoked or has expired")),
-            Self::ScopeLost => Some((CloseCode::Policy, "the token may no longer read events")),
+            Self::ScopeLost => Some((CloseCode::Policy, "the token may no longer do what this socket does")),
             Self::Silent => Some((CloseCode::Policy, "no sign of life")),
             Self::TooManyFrames => Some((CloseCode::Policy, "too many frames")),
             Self::Binary => Some((CloseCode::Unsupported, "send text frames with JSON")),

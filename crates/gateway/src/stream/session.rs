@@ -28,10 +28,12 @@ use tokio_tungstenite::{
 
 use super::{
     Close, Dialect, Sight, alias,
+    consuming::{Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
 };
 use crate::{
+    consume,
     gate::Gate,
     identity::Presented,
     ingress::{Draft, Lineage, finish, publish::may_publish},
@@ -79,6 +81,7 @@ pub(crate) struct Session {
     subs: Vec<Sub>,
     live: Option<Follower>,
     past: VecDeque<CatchUp>,
+    consuming: Consuming,
     bucket: Bucket,
     over_rate: u32,
     sent: Counter,
@@ -89,8 +92,18 @@ impl Session {
     pub(crate) fn new(gate: Arc<Gate>, who: Presented, subs: Vec<Sub>, since: Start) -> Self {
         let sight = Sight::of(&who.principal);
         let sent = gate.metrics.frames("websocket");
-        let (past, bucket) = (VecDeque::new(), Bucket::default());
-        let mut session = Self { gate, who, sight, subs: Vec::new(), live: None, past, bucket, over_rate: 0, sent };
+        let mut session = Self {
+            gate,
+            who,
+            sight,
+            subs: Vec::new(),
+            live: None,
+            past: VecDeque::new(),
+            consuming: Consuming::default(),
+            bucket: Bucket::default(),
+            over_rate: 0,
+            sent,
+        };
         if !subs.is_empty() {
             session.begin(subs, since);
         }
@@ -129,6 +142,7 @@ impl Session {
                     Some(batch) => self.on_batch(socket, batch).await,
                     None => Err(Close::Stopping),
                 },
+                came = self.consuming.next() => self.on_delivery(socket, came).await,
                 _ = tick.tick() => {
                     silent += 1;
                     self.on_tick(socket, silent).await
@@ -161,7 +175,8 @@ impl Session {
         }
         let saw = !self.sight.is_blind();
         self.sight = Sight::of(&self.who.principal);
-        if saw && self.sight.is_blind() { Err(Close::ScopeLost) } else { Ok(()) }
+        let lost = saw && self.sight.is_blind();
+        if lost || !self.consuming.may_go_on(&self.who) { Err(Close::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), Close> {
@@ -173,18 +188,27 @@ impl Session {
             Message::Binary(_) => return Err(Close::Binary),
             Message::Close(_) => return Err(Close::Client),
         };
-        let now = self.gate.hub.clock().mono();
-        if self.bucket.take(self.gate.config.frame_rate, now).is_err() {
-            self.gate.metrics.refused(Code::RateLimited);
-            self.over_rate += 1;
-            if self.over_rate > PATIENCE {
-                return Err(Close::TooManyFrames);
-            }
-            let message = format!("more than {} frames", self.gate.config.frame_rate);
-            return self.say(socket, frame_out::error(None, Code::RateLimited, &message)).await;
+        let asked = frame_in::parse(&text);
+        // Whoever settles what it was handed is as fast as the hub is: that must not count against it.
+        let settling = match &asked {
+            Ok(Asked::Consumption(asked)) => asked.settles(),
+            _ => false,
+        };
+        if !settling && let Some(refusal) = self.over_rate()? {
+            return self.say(socket, refusal).await;
         }
-        self.over_rate = 0;
-        let reply = match frame_in::parse(&text) {
+        let reply = match asked {
+            Ok(Asked::Consumption(asked)) => match self.consuming.obey(&self.gate.hub, &self.who, asked) {
+                Ok(None) => return Ok(()),
+                Ok(Some(reply)) => Ok(reply),
+                Err((problem, lease)) => {
+                    self.gate.metrics.refused(problem.code);
+                    if settling && let Some(refusal) = self.over_rate()? {
+                        return self.say(socket, refusal).await;
+                    }
+                    Ok(frame_out::about_lease(&problem, lease.as_deref()))
+                }
+            },
             Ok(asked) => self.obey(asked).await,
             Err(refused) => Err(refused),
         };
@@ -195,14 +219,48 @@ impl Session {
         self.say(socket, reply).await
     }
 
+    /// Counts a frame: nothing, what to answer instead of obeying it, or the end.
+    fn over_rate(&mut self) -> Result<Option<String>, Close> {
+        let now = self.gate.hub.clock().mono();
+        if self.bucket.take(self.gate.config.frame_rate, now).is_ok() {
+            self.over_rate = 0;
+            return Ok(None);
+        }
+        self.gate.metrics.refused(Code::RateLimited);
+        self.over_rate += 1;
+        if self.over_rate > PATIENCE {
+            return Err(Close::TooManyFrames);
+        }
+        let message = format!("more than {} frames", self.gate.config.frame_rate);
+        Ok(Some(frame_out::error(None, Code::RateLimited, &message)))
+    }
+
+    /// Hands deliveries over. What does not reach the client is given back when the session ends.
+    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), Close> {
+        match came {
+            Came::Taken(taken) => {
+                let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();
+                self.sent.inc_by(frames.len() as u64);
+                self.send(socket, frames).await
+            }
+            Came::Gone(name) => {
+                let message = format!("subscription {name:?} is gone, or its target is not a consumer any more");
+                let frame = frame_out::problem(Some(Dialect::Core), &Problem::new(Code::NotFound, message));
+                self.say(socket, frame).await
+            }
+        }
+    }
+
     /// Does what a frame asks for and gives the answer.
     async fn obey(&mut self, asked: Asked) -> Result<String, Refused> {
         match asked {
-            Asked::Ping => Ok(r#"{"type":"pong"}"#.to_owned()),
+            // Consumption answers for itself.
+            Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
                 let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
-                self.subscribe(subs, since).map_err(|problem| Refused { dialect: Some(dialect), problem })?;
-                Ok(frame_out::subscribed(dialect, true, &names))
+                let subscribed = self.subscribe(subs, since);
+                let position = subscribed.map_err(|problem| Refused { dialect: Some(dialect), problem })?;
+                Ok(frame_out::subscribed(dialect, &names, Some(&position)))
             }
             Asked::Unsubscribe { dialect, filters, names } => {
                 let gone = |sub: &Sub| sub.dialect == dialect && filters.iter().any(|f| same(f, &sub.filter));
@@ -210,7 +268,7 @@ impl Session {
                 for past in &mut self.past {
                     past.subs.retain(|sub| !gone(sub));
                 }
-                Ok(frame_out::subscribed(dialect, false, &names))
+                Ok(frame_out::subscribed(dialect, &names, None))
             }
             Asked::Publish(draft) => {
                 let name = draft.name.clone();
@@ -222,7 +280,8 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<(), Problem> {
+    /// Gives the position after which the new subscriptions begin.
+    fn subscribe(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<String, Problem> {
         if self.sight.is_blind() {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
@@ -237,12 +296,12 @@ impl Session {
             return Err(Problem::new(Code::TooLarge, message));
         }
         self.subs = all;
-        self.begin(subs, since.unwrap_or(Start::Now));
-        Ok(())
+        let from = self.begin(subs, since.unwrap_or(Start::Now));
+        Ok(format!("{}:{from}", self.gate.hub.tail().position().0))
     }
 
     /// Serves `subs` from `since` on: from there to the live cursor with a cursor of their own, then with that one.
-    fn begin(&mut self, subs: Vec<Sub>, since: Start) {
+    fn begin(&mut self, subs: Vec<Sub>, since: Start) -> Seq {
         let tail = self.gate.hub.tail();
         let until = self.live.get_or_insert_with(|| tail.follow(Start::Now)).seq();
         if self.subs.is_empty() {
@@ -250,11 +309,14 @@ impl Session {
         }
         let (epoch, head) = tail.position();
         let gap = match since {
-            Start::Now => return,
+            Start::Now => return until,
             Start::After(seq) => seq > head,
             Start::At { epoch: of, seq } => of != epoch || seq > head,
         };
-        self.past.push_back(CatchUp { follower: tail.follow(since), subs, until, gap });
+        let follower = tail.follow(since);
+        let from = follower.seq();
+        self.past.push_back(CatchUp { follower, subs, until, gap });
+        from
     }
 
     async fn publish(&self, draft: Draft) -> Result<(String, Seq), Problem> {

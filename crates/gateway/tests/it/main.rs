@@ -6,6 +6,7 @@ mod admin;
 mod bad_input;
 mod cloudevents;
 mod commands;
+mod consumers;
 mod doors;
 mod identity;
 mod ingress;

@@ -20,7 +20,8 @@ fn routes() -> Vec<Walked> {
                 assert!(operation[class].is_string(), "{method} {path} lacks {class}");
             }
             let path = path.replace("{source}", "pay").replace("{topic}", "a.b");
-            let path = path.replace("{id}", "1").replace("{name}", "n");
+            let path = path.replace("{id}", "1").replace("{name}", "n").replace("{key}", "k");
+            let path = path.replace("{subscription}", "n");
             found.push(Walked { method: method.to_ascii_uppercase(), path, auth });
         }
     }

@@ -18,4 +18,5 @@ mod hub;
 mod identity;
 mod serve;
 mod sink;
+mod state;
 mod tidy;
