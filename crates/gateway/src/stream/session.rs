@@ -162,7 +162,8 @@ impl Session {
         }
         let saw = !self.sight.is_blind();
         self.sight = Sight::of(&self.who.principal);
-        if saw && self.sight.is_blind() { Err(End::ScopeLost) } else { Ok(()) }
+        let lost = saw && self.sight.is_blind();
+        if lost || !self.consuming.may_go_on(&self.who) { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
@@ -206,7 +207,7 @@ impl Session {
     }
 
     /// Counts a frame: nothing, what to answer instead of obeying it, or the end.
-    fn over_rate(&mut self) -> Result<Option<String>, End> {
+    fn over_rate(&mut self) -> Result<Option<String>, Close> {
         let now = self.gate.hub.clock().mono();
         if self.bucket.take(self.gate.config.frame_rate, now).is_ok() {
             self.over_rate = 0;
@@ -222,7 +223,7 @@ impl Session {
     }
 
     /// Hands deliveries over. What does not reach the client is given back when the session ends.
-    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), End> {
+    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), Close> {
         match came {
             Came::Taken(taken) => {
                 let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();
