@@ -41,4 +41,4 @@ pub use asyncapi::{asyncapi, asyncapi_yaml};
 pub use config::{GatewayConfig, Network};
 pub use graphql::graphql;
 pub use openapi::openapi;
-pub use server::{Rooms, ServeError, serve};
+pub use server::{Rooms, ServeError, Tls, TlsError, serve};

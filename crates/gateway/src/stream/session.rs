@@ -112,6 +112,9 @@ impl Session {
         let mut tick = tokio::time::interval(self.gate.config.heartbeat / 4);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
+        // The token may have been changed since the door looked at it.
+        changes.mark_changed();
         loop {
             let ended = tokio::select! {
                 message = socket.next() => {
@@ -131,6 +134,7 @@ impl Session {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
+                Ok(()) = changes.changed() => self.on_change(),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
             if let Err(end) = ended {
@@ -149,6 +153,17 @@ impl Session {
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
+    }
+
+    /// Someone's token was changed or has ended; it may be this one's.
+    fn on_change(&mut self) -> Result<(), End> {
+        if !self.who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        let saw = !self.sight.is_blind();
+        self.sight = Sight::of(&self.who.principal);
+        let lost = saw && self.sight.is_blind();
+        if lost || !self.consuming.may_go_on(&self.who) { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
@@ -192,7 +207,7 @@ impl Session {
     }
 
     /// Counts a frame: nothing, what to answer instead of obeying it, or the end.
-    fn over_rate(&mut self) -> Result<Option<String>, End> {
+    fn over_rate(&mut self) -> Result<Option<String>, Close> {
         let now = self.gate.hub.clock().mono();
         if self.bucket.take(self.gate.config.frame_rate, now).is_ok() {
             self.over_rate = 0;
@@ -208,7 +223,7 @@ impl Session {
     }
 
     /// Hands deliveries over. What does not reach the client is given back when the session ends.
-    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), End> {
+    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), Close> {
         match came {
             Came::Taken(taken) => {
                 let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();
