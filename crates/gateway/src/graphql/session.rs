@@ -114,7 +114,8 @@ impl Session {
 
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
-        if self.who.as_ref().is_some_and(|who| !who.still_holds(&self.gate.hub)) {
+        let hub = &self.gate.hub;
+        if self.who.as_mut().is_some_and(|who| !who.renew(hub)) {
             return Err(End::TokenEnded);
         }
         match silent {
@@ -153,7 +154,7 @@ impl Session {
         match message {
             Message::Init { .. } if self.ready => Err(End::Breach(4429, "Too many initialisation requests".to_owned())),
             Message::Init { token } => {
-                self.init(token.as_deref())?;
+                self.init(token.as_deref()).await?;
                 self.say(socket, protocol::ack()).await
             }
             Message::Ping(payload) => self.say(socket, protocol::pong(&payload)).await,
@@ -169,9 +170,9 @@ impl Session {
         }
     }
 
-    fn init(&mut self, token: Option<&str>) -> Result<(), End> {
+    async fn init(&mut self, token: Option<&str>) -> Result<(), End> {
         if let Some(token) = token {
-            let found = identity::later(&self.gate.hub, token);
+            let found = identity::later(&self.gate.hub, token).await;
             self.who = Some(found.map_err(|problem| {
                 self.gate.metrics.refused(problem.code);
                 End::Breach(4401, format!("Unauthorized: {}", problem.message))
