@@ -6,6 +6,7 @@
 //!
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
+//! - [`services`]: services found and called.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -29,6 +30,7 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod services;
 mod stream;
 
 pub use config::{GatewayConfig, Network};

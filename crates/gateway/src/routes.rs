@@ -14,6 +14,7 @@ mod admin;
 mod doors;
 mod log;
 mod pages;
+mod services;
 
 /// What a handler gives back, in time.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
@@ -216,7 +217,7 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    doors::ROUTES.iter().chain(admin::ROUTES).chain(log::ROUTES).chain(pages::ROUTES)
+    doors::ROUTES.iter().chain(services::ROUTES).chain(admin::ROUTES).chain(log::ROUTES).chain(pages::ROUTES)
 }
 
 /// The methods of one path.

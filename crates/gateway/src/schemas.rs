@@ -39,7 +39,7 @@ fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
 /// All schemas by name.
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    let groups = [general(), events(), sources(), subscriptions(), deliveries(), rest()];
+    let groups = [general(), events(), services(), sources(), subscriptions(), deliveries(), rest()];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -164,6 +164,50 @@ fn events() -> Vec<(&'static str, Value)> {
         ("Event", object(&["id", "seq", "type", "source", "time", "payload"], &event)),
         ("EventList", list(named("Event"))),
         ("Fate", json!({"type": "object", "description": "what became of the event, by subscription"})),
+    ]
+}
+
+fn services() -> Vec<(&'static str, Value)> {
+    let number = || json!({"type": "number"});
+    let said = || {
+        vec![
+            ("id", text()),
+            ("name", text()),
+            ("version", text()),
+            ("host", text()),
+            ("port", json!({"type": "integer", "minimum": 1, "maximum": 65_535})),
+            ("protocol", one_of(&["http", "https"])),
+            ("capabilities", list(text())),
+            (
+                "health_check_url",
+                json!({"type": ["string", "null"], "description": "a path or a URL; none = its port is knocked at"}),
+            ),
+            ("metadata", json!({"type": "object", "description": "weight and strategy are read by the choice"})),
+            ("load", number()),
+            ("ttl_seconds", whole()),
+        ]
+    };
+    let mut shown = said();
+    shown.extend([
+        ("status", one_of(&["healthy", "degraded", "unhealthy", "expired"])),
+        ("status_reason", text()),
+        ("in_flight", whole()),
+        ("breaker", one_of(&["closed", "open", "half_open"])),
+        ("last_heartbeat", json!({"type": "number", "description": "epoch seconds"})),
+        ("last_check", json!({"type": "number", "description": "epoch seconds"})),
+        ("registered_at", json!({"type": "number", "description": "epoch seconds"})),
+    ]);
+    let required =
+        ["id", "name", "version", "status", "host", "port", "protocol", "capabilities", "health_check_url", "load"];
+    let service = object(&required, &shown);
+    let mut found = shown;
+    found.push(("services", list(named("Service"))));
+    vec![
+        ("NewService", object(&["id", "host", "port"], &said())),
+        ("Service", service),
+        ("FoundService", object(&[&required[..], &["services"]].concat(), &found)),
+        ("ServiceList", object(&["services"], &[("services", list(named("Service")))])),
+        ("Heartbeat", object(&[], &[("load", number())])),
     ]
 }
 

@@ -12,6 +12,7 @@ mod log;
 mod retention;
 mod secrets;
 mod server;
+mod services;
 mod value;
 
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     retention::Retention,
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
+    services::Services,
 };
 
 /// Everything that can be set, with nothing left open.
@@ -35,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) data: Data,
     pub(crate) ingress: Ingress,
     pub(crate) delivery: Delivery,
+    pub(crate) services: Services,
     pub(crate) retention: Retention,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
