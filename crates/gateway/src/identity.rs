@@ -161,7 +161,7 @@ async fn socket_proof(
 }
 
 /// The proof in a socket's query or protocol list, where there is one. What is there must hold.
-pub(crate) fn offered(hub: &Hub, tickets: &Tickets, parts: &Parts) -> Result<Option<Presented>, Problem> {
+pub(crate) async fn offered(hub: &Hub, tickets: &Tickets, parts: &Parts) -> Result<Option<Presented>, Problem> {
     let offers = bearer(&parts.headers)?.is_some() || protocol_token(&parts.headers).is_some();
     let (token, ticket) = query_proof(&parts.uri)?;
     if !offers && token.is_none() && ticket.is_none() {
@@ -169,12 +169,12 @@ pub(crate) fn offered(hub: &Hub, tickets: &Tickets, parts: &Parts) -> Result<Opt
     }
     // No address: the local developer needs no proof, and this is about proofs.
     let nobody = GatewayConfig { dev: false, ..GatewayConfig::default() };
-    socket_proof(hub, &nobody, tickets, parts, IpAddr::from([0, 0, 0, 0])).map(Some)
+    socket_proof(hub, &nobody, tickets, parts, IpAddr::from([0, 0, 0, 0])).await.map(Some)
 }
 
 /// The proof that a token sent over an open socket is.
-pub(crate) fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> {
-    accept(hub, token)
+pub(crate) async fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> {
+    accept(hub, token).await
 }
 
 fn query_proof(uri: &Uri) -> Result<(Option<String>, Option<String>), Problem> {

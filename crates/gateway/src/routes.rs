@@ -15,6 +15,7 @@ mod consumers;
 mod doors;
 mod log;
 mod pages;
+mod services;
 mod state;
 mod tokens;
 
@@ -223,8 +224,16 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    let parts =
-        [doors::ROUTES, state::ROUTES, admin::ROUTES, tokens::ROUTES, consumers::ROUTES, log::ROUTES, pages::ROUTES];
+    let parts = [
+        doors::ROUTES,
+        services::ROUTES,
+        state::ROUTES,
+        admin::ROUTES,
+        tokens::ROUTES,
+        consumers::ROUTES,
+        log::ROUTES,
+        pages::ROUTES,
+    ];
     parts.into_iter().flatten()
 }
 

@@ -39,8 +39,18 @@ fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
 /// All schemas by name.
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    let groups =
-        [general(), events(), state(), sources(), subscriptions(), consumers(), deliveries(), credentials(), rest()];
+    let groups = [
+        general(),
+        events(),
+        services(),
+        state(),
+        sources(),
+        subscriptions(),
+        consumers(),
+        deliveries(),
+        credentials(),
+        rest(),
+    ];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -209,6 +219,50 @@ fn state() -> Vec<(&'static str, Value)> {
             "StateHistory",
             object(&["key", "history"], &[("key", text()), ("history", list(named("StateVersion"))), next()]),
         ),
+    ]
+}
+
+fn services() -> Vec<(&'static str, Value)> {
+    let number = || json!({"type": "number"});
+    let said = || {
+        vec![
+            ("id", text()),
+            ("name", text()),
+            ("version", text()),
+            ("host", text()),
+            ("port", json!({"type": "integer", "minimum": 1, "maximum": 65_535})),
+            ("protocol", one_of(&["http", "https"])),
+            ("capabilities", list(text())),
+            (
+                "health_check_url",
+                json!({"type": ["string", "null"], "description": "a path or a URL; none = its port is knocked at"}),
+            ),
+            ("metadata", json!({"type": "object", "description": "weight and strategy are read by the choice"})),
+            ("load", number()),
+            ("ttl_seconds", whole()),
+        ]
+    };
+    let mut shown = said();
+    shown.extend([
+        ("status", one_of(&["healthy", "degraded", "unhealthy", "expired"])),
+        ("status_reason", text()),
+        ("in_flight", whole()),
+        ("breaker", one_of(&["closed", "open", "half_open"])),
+        ("last_heartbeat", json!({"type": "number", "description": "epoch seconds"})),
+        ("last_check", json!({"type": "number", "description": "epoch seconds"})),
+        ("registered_at", json!({"type": "number", "description": "epoch seconds"})),
+    ]);
+    let required =
+        ["id", "name", "version", "status", "host", "port", "protocol", "capabilities", "health_check_url", "load"];
+    let service = object(&required, &shown);
+    let mut found = shown;
+    found.push(("services", list(named("Service"))));
+    vec![
+        ("NewService", object(&["id", "host", "port"], &said())),
+        ("Service", service),
+        ("FoundService", object(&[&required[..], &["services"]].concat(), &found)),
+        ("ServiceList", object(&["services"], &[("services", list(named("Service")))])),
+        ("Heartbeat", object(&[], &[("load", number())])),
     ]
 }
 

@@ -7,8 +7,8 @@ use nexus_client::{Client, Settings};
 
 use crate::{
     command::{
-        backup, config as config_command, dead, event, generate, log, replay, secret, source, subscription, token,
-        transfer,
+        backup, config as config_command, dead, event, generate, log, replay, secret, services, source, subscription,
+        token, transfer,
     },
     demo, doctor,
     output::{Failure, Screen},
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Subscriptions: what is delivered where
     #[command(subcommand)]
     Subscription(subscription::Command),
+    /// Services: who is registered, how they are, and calling them
+    #[command(subcommand)]
+    Services(services::Command),
     /// Publish an event
     Publish(event::Publish),
     /// Watch events as they come
@@ -125,6 +128,7 @@ impl Command {
             Self::Source(_) => "source",
             Self::Subscribe(_) => "subscribe",
             Self::Subscription(_) => "subscription",
+            Self::Services(_) => "services",
             Self::Publish(_) => "publish",
             Self::Tail(_) => "tail",
             Self::Events(_) => "events",
@@ -168,6 +172,7 @@ async fn talk(global: Global, command: Command) -> Result<(), Failure> {
         Command::Source(command) => source::run(&global, command).await,
         Command::Subscribe(args) => subscription::subscribe(&global, *args).await,
         Command::Subscription(command) => subscription::run(&global, command).await,
+        Command::Services(command) => services::run(&global, command).await,
         Command::Publish(args) => event::publish(&global, &args).await,
         Command::Tail(args) => event::tail(&global, &args).await,
         Command::Events(args) => event::query(&global, args).await,

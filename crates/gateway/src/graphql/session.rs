@@ -80,6 +80,7 @@ impl Session {
         let init = tokio::time::sleep(INIT_TIME);
         tokio::pin!(init);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
         loop {
             let done = tokio::select! {
                 message = socket.next() => {
@@ -95,6 +96,7 @@ impl Session {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
+                Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -110,6 +112,17 @@ impl Session {
             return End::Breach(4408, "Connection initialisation timeout".to_owned());
         }
         End::Breach(4401, format!("Unauthorized: no connection_init with a token within {waited} s"))
+    }
+
+    /// Someone's token was changed or has ended. What runs was allowed by what this one was: if it is another now, the client
+    /// comes back and is judged anew.
+    fn on_change(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else { return Ok(()) };
+        let before = who.principal.clone();
+        if !who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        if who.principal == before { Ok(()) } else { Err(End::ScopeLost) }
     }
 
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
@@ -153,7 +166,7 @@ impl Session {
         match message {
             Message::Init { .. } if self.ready => Err(End::Breach(4429, "Too many initialisation requests".to_owned())),
             Message::Init { token } => {
-                self.init(token.as_deref())?;
+                self.init(token.as_deref()).await?;
                 self.say(socket, protocol::ack()).await
             }
             Message::Ping(payload) => self.say(socket, protocol::pong(&payload)).await,
@@ -169,9 +182,9 @@ impl Session {
         }
     }
 
-    fn init(&mut self, token: Option<&str>) -> Result<(), End> {
+    async fn init(&mut self, token: Option<&str>) -> Result<(), End> {
         if let Some(token) = token {
-            let found = identity::later(&self.gate.hub, token);
+            let found = identity::later(&self.gate.hub, token).await;
             self.who = Some(found.map_err(|problem| {
                 self.gate.metrics.refused(problem.code);
                 End::Breach(4401, format!("Unauthorized: {}", problem.message))

@@ -207,7 +207,7 @@ impl Session {
     }
 
     /// Counts a frame: nothing, what to answer instead of obeying it, or the end.
-    fn over_rate(&mut self) -> Result<Option<String>, Close> {
+    fn over_rate(&mut self) -> Result<Option<String>, End> {
         let now = self.gate.hub.clock().mono();
         if self.bucket.take(self.gate.config.frame_rate, now).is_ok() {
             self.over_rate = 0;
@@ -223,7 +223,7 @@ impl Session {
     }
 
     /// Hands deliveries over. What does not reach the client is given back when the session ends.
-    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), Close> {
+    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), End> {
         match came {
             Came::Taken(taken) => {
                 let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();

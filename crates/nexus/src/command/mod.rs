@@ -8,6 +8,7 @@ pub(crate) mod generate;
 pub(crate) mod log;
 pub(crate) mod replay;
 pub(crate) mod secret;
+pub(crate) mod services;
 pub(crate) mod source;
 pub(crate) mod subscription;
 pub(crate) mod token;

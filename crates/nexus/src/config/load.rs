@@ -14,7 +14,8 @@ use super::{Config, ConfigError, Secrets, log::Format};
 /// Keys that stand at the top of the file because the Integration Core's configuration has them there.
 const SEED_KEYS: [&str; 3] = ["api_host", "api_port", "compat_port"];
 /// Sections of the file.
-const SECTIONS: [&str; 9] = ["server", "data", "tls", "jwt", "ingress", "delivery", "retention", "alerts", "log"];
+const SECTIONS: [&str; 10] =
+    ["server", "data", "tls", "jwt", "ingress", "delivery", "services", "retention", "alerts", "log"];
 /// Names that differ so much are no misspelling of one another.
 const SIMILAR: f64 = 0.6;
 
@@ -84,6 +85,7 @@ pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, C
         jwt: layers.section("jwt")?,
         ingress: layers.section("ingress")?,
         delivery: layers.section("delivery")?,
+        services: layers.section("services")?,
         retention: layers.section("retention")?,
         alerts: layers.section("alerts")?,
         log: layers.section("log")?,
@@ -259,6 +261,9 @@ fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if let Err(reason) = config.jwt.check() {
         return wrong("[jwt]", reason);
+    }
+    if let Some(reason) = config.services.wrong() {
+        return wrong("[services]", reason);
     }
     if config.server.connections == 0 || config.data.readers == 0 {
         return wrong("[server] connections, [data] readers", "at least 1 is needed".into());

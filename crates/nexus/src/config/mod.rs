@@ -13,6 +13,7 @@ mod log;
 mod retention;
 mod secrets;
 mod server;
+mod services;
 mod tls;
 mod value;
 
@@ -29,6 +30,7 @@ pub(crate) use self::{
     retention::Retention,
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
+    services::Services,
     tls::Tls,
 };
 
@@ -41,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) jwt: Jwt,
     pub(crate) ingress: Ingress,
     pub(crate) delivery: Delivery,
+    pub(crate) services: Services,
     pub(crate) retention: Retention,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
