@@ -64,3 +64,5 @@ pub const CONSUMER_WAIT: Duration = Duration::from_secs(60);
 pub const LEASE_EXTENSION: Duration = Duration::from_secs(12 * 3600);
 /// How long receipts of successful deliveries are kept.
 pub const RECEIPT_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// GraphQL operations of one socket at once; one more is answered with an error.
+pub const GRAPHQL_OPERATIONS: usize = 64;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::answer::{Answer, render};
 
+pub(crate) mod commands;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod log;

@@ -7,6 +7,7 @@
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
 //! - [`state`]: shared state, its history and its watches.
+//! - [`graphql()`]: the same rooms through one schema.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -19,6 +20,7 @@ mod consume;
 mod cors;
 mod error;
 mod gate;
+mod graphql;
 mod health;
 mod identity;
 mod ingress;
@@ -35,5 +37,6 @@ mod state;
 mod stream;
 
 pub use config::{GatewayConfig, Network};
+pub use graphql::graphql;
 pub use openapi::openapi;
-pub use server::{Rooms, ServeError, serve};
+pub use server::{Rooms, ServeError, Tls, TlsError, serve};

@@ -65,7 +65,7 @@ fn groups() -> Vec<&'static str> {
 
 fn security_schemes() -> Value {
     json!({
-        "bearer": {"type": "http", "scheme": "bearer", "description": "An API token: nxs_…"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API token (nxs_…) or a JSON Web Token"},
         "token": {"type": "apiKey", "in": "query", "name": "token", "description": "An API token, for sockets and streams"},
         "ticket": {"type": "apiKey", "in": "query", "name": "ticket",
                    "description": "A one-time ticket of POST /api/v1/tickets, for sockets and streams"},
@@ -149,7 +149,7 @@ fn reference(schema: &str) -> Value {
 fn security(auth: Auth) -> Value {
     match auth {
         Auth::Open => json!([{}, {"bearer": []}]),
-        Auth::Bearer(_) | Auth::AnyToken | Auth::TestClock => json!([{"bearer": []}]),
+        Auth::Bearer(_) | Auth::OwnOr(_) | Auth::AnyToken | Auth::TestClock => json!([{"bearer": []}]),
         Auth::Signature => json!([{"signature": []}]),
         Auth::Socket => json!([{"bearer": []}, {"token": []}, {"ticket": []}]),
     }
@@ -159,6 +159,7 @@ fn auth(auth: Auth) -> String {
     match auth {
         Auth::Open => "open".to_owned(),
         Auth::Bearer(scope) => format!("scope {scope}"),
+        Auth::OwnOr(scope) => format!("the token itself, or scope {scope}"),
         Auth::AnyToken => "any token".to_owned(),
         Auth::Signature => "signature".to_owned(),
         Auth::Socket => "scope events:read or events:publish or subscriptions:consume".to_owned(),
@@ -181,6 +182,7 @@ fn audit(audit: Audit) -> String {
         Audit::Reads => "reads".to_owned(),
         Audit::Event => "stores an event".to_owned(),
         Audit::Writes(action) => format!("audit.{action}"),
+        Audit::Commands => "each type writes its own".to_owned(),
         Audit::Transient => "transient".to_owned(),
     }
 }

@@ -16,6 +16,7 @@ mod doors;
 mod log;
 mod pages;
 mod state;
+mod tokens;
 
 /// What a handler gives back, in time.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
@@ -27,6 +28,8 @@ pub(crate) enum Auth {
     Open,
     /// A bearer token with this scope (for some topics at least, where it can be narrowed to topics).
     Bearer(&'static str),
+    /// A bearer token acting on itself, or one with this scope.
+    OwnOr(&'static str),
     /// Any valid bearer token.
     AnyToken,
     /// The signature of a source over the raw body.
@@ -79,6 +82,8 @@ pub(crate) enum Audit {
     Event,
     /// The service writes `audit.<this>` with who did it.
     Writes(&'static str),
+    /// Each type of command writes its own.
+    Commands,
     /// It changes something of this process only (a ticket, the test clock).
     Transient,
 }
@@ -218,7 +223,8 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    let parts = [doors::ROUTES, state::ROUTES, admin::ROUTES, consumers::ROUTES, log::ROUTES, pages::ROUTES];
+    let parts =
+        [doors::ROUTES, state::ROUTES, admin::ROUTES, tokens::ROUTES, consumers::ROUTES, log::ROUTES, pages::ROUTES];
     parts.into_iter().flatten()
 }
 
@@ -338,7 +344,18 @@ mod tests {
             let reads = route.audit == Audit::Reads;
             let safe = route.method == Method::GET || ["verify_log", "test_subscription"].contains(&route.name);
             assert!(reads == safe || route.name == "backup", "{place}: a change leaves a trace, a read none");
-            if let Auth::Bearer(scope) = route.auth {
+            assert_eq!(
+                route.rate == Rate::Free,
+                ["health", "health_enveloped", "metrics", "openapi", "page", "docs", "advance_clock"]
+                    .contains(&route.name),
+                "{place}: only what must always answer is not counted"
+            );
+            let by_signature = route.auth == Auth::Signature;
+            assert_eq!(by_signature, route.rate == Rate::Ingress, "{place}: what is signed is counted by its source");
+            if route.auth == Auth::Open {
+                assert!(reads, "{place}: nobody changes anything without a proof");
+            }
+            if let Auth::Bearer(scope) | Auth::OwnOr(scope) = route.auth {
                 assert!(nexus_core::access::SCOPES.iter().any(|(s, _)| *s == scope), "{place}: {scope} is no scope");
             }
         }

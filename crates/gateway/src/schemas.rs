@@ -39,7 +39,8 @@ fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
 /// All schemas by name.
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    let groups = [general(), events(), state(), sources(), subscriptions(), consumers(), deliveries(), rest()];
+    let groups =
+        [general(), events(), state(), sources(), subscriptions(), consumers(), deliveries(), credentials(), rest()];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -398,18 +399,73 @@ fn deliveries() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn rest() -> Vec<(&'static str, Value)> {
+fn credentials() -> Vec<(&'static str, Value)> {
     let token = [
         ("id", text()),
         ("name", text()),
-        ("kind", text()),
+        ("kind", one_of(&["api_token", "jwt_key", "node_secret", "oauth_connection", "provider_key"])),
         ("status", one_of(&["active", "expiring", "rotated", "revoked", "expired"])),
         ("scopes", list(text())),
         ("createdAt", time()),
         ("expiresAt", time()),
         ("lastUsedAt", time()),
+        ("rotatedFrom", text()),
+        ("rotatedTo", text()),
+        ("algorithm", text()),
+        ("owner", json!({"type": "string", "description": "the source of a node secret"})),
         ("token", json!({"type": "string", "description": "shown once, when it is made"})),
     ];
+    vec![
+        (
+            "NewToken",
+            object(
+                &["name"],
+                &[
+                    ("name", text()),
+                    ("kind", one_of(&["api_token", "jwt_key"])),
+                    ("scopes", list(text())),
+                    ("expiresAt", time()),
+                    ("algorithm", one_of(&["HS256", "RS256", "ES256", "EdDSA"])),
+                    (
+                        "key",
+                        json!({"type": ["string", "object"], "description": "for jwt_key: a shared secret, or the public part as a JSON Web Key"}),
+                    ),
+                ],
+            ),
+        ),
+        ("TokenPatch", object(&["scopes"], &[("scopes", list(text()))])),
+        (
+            "Rotate",
+            object(
+                &[],
+                &[
+                    ("graceSeconds", json!({"type": "integer", "minimum": 0, "default": 60})),
+                    (
+                        "key",
+                        json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"}),
+                    ),
+                ],
+            ),
+        ),
+        (
+            "Command",
+            object(
+                &["type", "correlationId"],
+                &[
+                    ("type", json!({"type": "string", "examples": ["token.create", "token.rotate", "token.revoke"]})),
+                    ("payload", json!({"type": "object"})),
+                    ("correlationId", json!({"type": "string", "minLength": 1, "maxLength": 256})),
+                    ("timestamp", time()),
+                ],
+            ),
+        ),
+        ("Token", object(&["id", "name", "kind", "status", "scopes", "createdAt"], &token)),
+        ("TokenList", list(named("Token"))),
+        ("Ticket", object(&["ticket", "expiresAt"], &[("ticket", text()), ("expiresAt", time())])),
+    ]
+}
+
+fn rest() -> Vec<(&'static str, Value)> {
     let health = [
         ("status", one_of(&["healthy", "degraded", "unhealthy"])),
         ("timestamp", json!({"type": "number", "description": "epoch seconds"})),
@@ -428,10 +484,6 @@ fn rest() -> Vec<(&'static str, Value)> {
         ("uptime_seconds", json!({"type": "number"})),
     ];
     vec![
-        ("NewToken", object(&["name", "scopes"], &[("name", text()), ("scopes", list(text())), ("expiresAt", time())])),
-        ("Token", object(&["id", "name", "kind", "status", "scopes", "createdAt"], &token)),
-        ("TokenList", list(named("Token"))),
-        ("Ticket", object(&["ticket", "expiresAt"], &[("ticket", text()), ("expiresAt", time())])),
         ("SecretValue", object(&["value"], &[("value", text())])),
         ("Health", object(&["status", "timestamp", "version", "uptime_seconds"], &health)),
         ("HealthReport", object(&["status", "services", "lastCheck"], &report)),
@@ -451,5 +503,35 @@ fn rest() -> Vec<(&'static str, Value)> {
         ("RedactRequest", object(&["reason"], &[("event_id", text()), ("subject", text()), ("reason", text())])),
         ("ExportLine", json!({"type": "object", "description": "one event per line"})),
         ("ImportReport", json!({"type": "object"})),
+        (
+            "GraphqlRequest",
+            object(
+                &["query"],
+                &[
+                    ("query", text()),
+                    ("operationName", json!({"type": ["string", "null"]})),
+                    ("variables", json!({"type": ["object", "null"]})),
+                ],
+            ),
+        ),
+        (
+            "GraphqlResponse",
+            object(
+                &["data"],
+                &[("data", json!({"type": ["object", "null"]})), ("errors", list(named("GraphqlError")))],
+            ),
+        ),
+        (
+            "GraphqlError",
+            object(
+                &["message", "extensions"],
+                &[
+                    ("message", text()),
+                    ("locations", list(json!({"type": "object"}))),
+                    ("path", list(json!({"type": ["string", "integer"]}))),
+                    ("extensions", object(&["code", "retryable"], &[("code", text()), ("retryable", yes_no())])),
+                ],
+            ),
+        ),
     ]
 }

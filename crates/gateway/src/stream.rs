@@ -14,6 +14,7 @@ pub(crate) mod frame_out;
 mod session;
 pub(crate) mod socket;
 pub(crate) mod sse;
+pub(crate) mod wire;
 
 /// The language of a subscription. It is chosen by the frame that makes it, so one socket may speak several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use nexus_core::{
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::watch;
 
-use super::{Sight, alias, frame_out, parse_since, since_form, socket::filters};
+use super::{Sight, alias, frame_out, parse_since, since_form, socket::filters, wire::End};
 use crate::{
     answer::{Answer, Body},
     call::Call,
@@ -28,9 +29,23 @@ struct Feed {
     filters: Vec<TopicFilter>,
     follower: Follower,
     checked: Duration,
+    changes: watch::Receiver<u64>,
     opened: bool,
     sent: Counter,
     _counted: Held,
+    ended: Ended,
+}
+
+/// Counts why the stream ended, also when its client just goes.
+struct Ended {
+    gate: Arc<Gate>,
+    why: End,
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.gate.metrics.closed("sse", &self.why);
+    }
 }
 
 /// `GET /api/v1/events/stream`.
@@ -51,6 +66,9 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
         return Err(Problem::new(Code::Unavailable, "too many streams are open; try again later"));
     };
     let tail = call.hub().tail();
+    let mut changes = call.hub().tokens().changes();
+    // The token may have been changed since the door looked at it.
+    changes.mark_changed();
     let feed = Feed {
         who,
         sight,
@@ -58,8 +76,10 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
         follower: tail.follow(since),
         checked: call.hub().clock().mono(),
         opened: false,
+        changes,
         sent: call.gate.metrics.frames("sse"),
         gate: Arc::clone(&call.gate),
+        ended: Ended { gate: Arc::clone(&call.gate), why: End::Closed },
         _counted: counted,
     };
     let chunks = futures_util::stream::unfold(feed, |mut feed| async move {
@@ -85,18 +105,33 @@ impl Feed {
             if now.saturating_sub(self.checked) >= heartbeat / 4 {
                 self.checked = now;
                 if !self.who.still_holds(&self.gate.hub) {
-                    return None;
+                    return self.end(End::TokenEnded);
                 }
             }
             let batch = tokio::select! {
                 batch = tokio::time::timeout(heartbeat / 4, self.follower.next()) => batch,
-                () = stopping.cancelled() => return None,
+                Ok(()) = self.changes.changed() => {
+                    if !self.who.renew(&self.gate.hub) {
+                        return self.end(End::TokenEnded);
+                    }
+                    self.sight = Sight::of(&self.who.principal);
+                    if self.sight.is_blind() {
+                        return self.end(End::ScopeLost);
+                    }
+                    continue;
+                }
+                () = stopping.cancelled() => return self.end(End::Stopping),
             };
             let Ok(batch) = batch else { return Some(Bytes::from_static(b": alive\n\n")) };
             if let Some(chunk) = self.render(&batch?) {
                 return Some(chunk);
             }
         }
+    }
+
+    fn end(&mut self, why: End) -> Option<Bytes> {
+        self.ended.why = why;
+        None
     }
 
     fn render(&self, batch: &Batch) -> Option<Bytes> {

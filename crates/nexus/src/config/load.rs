@@ -14,7 +14,7 @@ use super::{Config, ConfigError, Secrets, log::Format};
 /// Keys that stand at the top of the file because the Integration Core's configuration has them there.
 const SEED_KEYS: [&str; 3] = ["api_host", "api_port", "compat_port"];
 /// Sections of the file.
-const SECTIONS: [&str; 7] = ["server", "data", "ingress", "delivery", "retention", "alerts", "log"];
+const SECTIONS: [&str; 9] = ["server", "data", "tls", "jwt", "ingress", "delivery", "retention", "alerts", "log"];
 /// Names that differ so much are no misspelling of one another.
 const SIMILAR: f64 = 0.6;
 
@@ -51,6 +51,9 @@ pub(crate) struct Flags {
     pub(crate) data: Option<PathBuf>,
     pub(crate) listen: Vec<String>,
     pub(crate) log_format: Option<Format>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) plain_http: bool,
 }
 
 /// A configuration and where it came from.
@@ -77,6 +80,8 @@ pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, C
     let mut config = Config {
         server: layers.section("server")?,
         data: layers.section("data")?,
+        tls: layers.section("tls")?,
+        jwt: layers.section("jwt")?,
         ingress: layers.section("ingress")?,
         delivery: layers.section("delivery")?,
         retention: layers.section("retention")?,
@@ -220,6 +225,13 @@ fn apply_flags(config: &mut Config, flags: &Flags) {
     if !flags.listen.is_empty() {
         config.server.listen.clone_from(&flags.listen);
     }
+    if flags.tls_cert.is_some() {
+        config.tls.cert.clone_from(&flags.tls_cert);
+    }
+    if flags.tls_key.is_some() {
+        config.tls.key.clone_from(&flags.tls_key);
+    }
+    config.server.plain_http |= flags.plain_http;
     if let Some(format) = flags.log_format {
         config.log.format = format;
     }
@@ -241,6 +253,12 @@ fn check(config: &Config) -> Result<(), ConfigError> {
             let reason = format!("the rule for {:?} needs an age, a size or both", rule.filter);
             return wrong("[[retention.events]]", reason);
         }
+    }
+    if let Err(reason) = config.tls.files() {
+        return wrong("[tls]", reason);
+    }
+    if let Err(reason) = config.jwt.check() {
+        return wrong("[jwt]", reason);
     }
     if config.server.connections == 0 || config.data.readers == 0 {
         return wrong("[server] connections, [data] readers", "at least 1 is needed".into());

@@ -7,11 +7,13 @@ mod alerts;
 mod data;
 mod delivery;
 mod ingress;
+mod jwt;
 mod load;
 mod log;
 mod retention;
 mod secrets;
 mod server;
+mod tls;
 mod value;
 
 use serde::Serialize;
@@ -21,11 +23,13 @@ pub(crate) use self::{
     data::Data,
     delivery::Delivery,
     ingress::Ingress,
+    jwt::Jwt,
     load::{Environment, Flags, Loaded, load},
     log::{Format, Log},
     retention::Retention,
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
+    tls::Tls,
 };
 
 /// Everything that can be set, with nothing left open.
@@ -33,6 +37,8 @@ pub(crate) use self::{
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) data: Data,
+    pub(crate) tls: Tls,
+    pub(crate) jwt: Jwt,
     pub(crate) ingress: Ingress,
     pub(crate) delivery: Delivery,
     pub(crate) retention: Retention,

@@ -27,7 +27,7 @@ use nexus_outbound::ClientOptions;
 use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
-use super::{Plan, key::read_key, permissions};
+use super::{Plan, jwks, key::read_key, permissions, tls::TlsFiles};
 use crate::{
     command::backup::whole,
     config::Config,
@@ -42,7 +42,7 @@ pub(super) struct Built {
 }
 
 /// Builds everything below the doors.
-pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
+pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, Failure> {
     let config = &plan.config;
     make_folder(&config.data.dir)?;
     let store = open_store(plan)?;
@@ -54,7 +54,7 @@ pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
     let hub = builder.start().await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
-    let gateway = gateway_config(plan)?;
+    let gateway = GatewayConfig { tls: tls.map(|files| files.watch(&hub)), ..gateway_config(plan)? };
     let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     Ok(Built { rooms, store, gateway })
 }
@@ -120,6 +120,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             ..ClientOptions::default()
         },
         otlp_endpoint: log.otlp_endpoint.clone(),
+        jwt: jwks::settings(&plan.config.jwt)?,
     })
 }
 
@@ -135,6 +136,8 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
         ingress_rate: ingress.rate_limit.0,
         publish_rate: ingress.publish_rate.0,
         api_rate: ingress.api_rate.0,
+        stream_rate: ingress.stream_rate.0,
+        frame_rate: ingress.frame_rate,
         connections: server.connections,
         sockets: server.sockets,
         header_timeout: server.header_timeout.0,

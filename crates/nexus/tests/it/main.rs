@@ -16,6 +16,7 @@ mod durable;
 mod files;
 mod http;
 mod hub;
+mod identity;
 mod serve;
 mod sink;
 mod state;
