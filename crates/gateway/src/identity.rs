@@ -61,7 +61,7 @@ pub(crate) fn identify(
             Some(token) => accept(hub, token)?,
             None => require(local(config, parts, peer))?,
         },
-        Auth::Socket => socket_proof(hub, config, tickets, parts, peer)?,
+        Auth::Socket | Auth::Watch => socket_proof(hub, config, tickets, parts, peer)?,
     };
     permit(&presented.principal, auth)?;
     Ok(Some(presented))
@@ -73,8 +73,10 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
         Auth::Socket => {
-            (principal.may_some("events:read") || principal.may_some("events:publish"), "events:read or events:publish")
+            let any = ["events:read", "events:publish", "state:read"].iter().any(|scope| principal.may_some(scope));
+            (any, "events:read, events:publish or state:read")
         }
+        Auth::Watch => (principal.may_some("state:read"), "state:read"),
         Auth::Open | Auth::AnyToken | Auth::Signature => (true, ""),
     };
     if permitted {

@@ -13,7 +13,7 @@ use nexus_engine::tail::Start;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Dialect, parse_since, since_form};
+use super::{Dialect, parse_since, since_form, watch::Keys};
 use crate::ingress::{Draft, draft_priority};
 
 /// What a frame asks for.
@@ -39,6 +39,15 @@ pub(crate) enum Asked {
         /// As they were written.
         names: Vec<String>,
     },
+    /// Changes of a key of the state, or of those that begin alike.
+    Watch {
+        /// Which.
+        keys: Keys,
+        /// Where to begin; the present when absent.
+        since: Option<Start>,
+    },
+    /// No more of these.
+    Unwatch(Keys),
     /// An event to store.
     Publish(Box<Draft>),
     /// A sign of life.
@@ -70,6 +79,10 @@ struct Frame<'a> {
     priority: Value,
     #[serde(default)]
     since: Value,
+    #[serde(default)]
+    key: Value,
+    #[serde(default)]
+    prefix: Value,
 }
 
 /// Reads a text frame.
@@ -138,9 +151,23 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
             draft.priority = draft_priority(&frame.priority)?;
             Ok(Asked::Publish(Box::new(draft)))
         }
+        Some("watch") => Ok(Asked::Watch { keys: keys(frame)?, since: since(&frame.since)? }),
+        Some("unwatch") => Ok(Asked::Unwatch(keys(frame)?)),
         Some("ping") => Ok(Asked::Ping),
-        _ => Err(wrong(format!("unknown type {}; subscribe, unsubscribe, publish and ping are known", frame.kind))),
+        _ => {
+            let known = "subscribe, unsubscribe, publish, watch, unwatch and ping";
+            Err(wrong(format!("unknown type {}; {known} are known", frame.kind)))
+        }
     }
+}
+
+fn keys(frame: &Frame<'_>) -> Result<Keys, Problem> {
+    let text = |value: &Value| match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        other => Err(wrong(format!("key and prefix are texts, not {other}"))),
+    };
+    Keys::of(text(&frame.key)?, text(&frame.prefix)?)
 }
 
 fn filters(names: &[String]) -> Result<Vec<TopicFilter>, Problem> {
@@ -200,6 +227,10 @@ mod tests {
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a.*","payload":1}"#),
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a","payload":1,"priority":9}"#),
             (Some(Dialect::Core), r#"{"type":"nope"}"#),
+            (Some(Dialect::Core), r#"{"type":"watch"}"#),
+            (Some(Dialect::Core), r#"{"type":"watch","key":7}"#),
+            (Some(Dialect::Core), r#"{"type":"watch","key":"a","prefix":"a"}"#),
+            (Some(Dialect::Core), r#"{"type":"unwatch","key":""}"#),
         ];
         for (dialect, text) in cases {
             let refused = read(text).expect_err(text);

@@ -10,7 +10,7 @@ use nexus_core::{
 use nexus_engine::tail::Entry;
 use serde_json::{Value, json};
 
-use super::Dialect;
+use super::{Dialect, watch::Keys};
 
 /// Renderings kept with an entry: (dialect, form of the name), plus the record of `GET /api/v1/events`.
 const NEO: usize = 0;
@@ -136,6 +136,16 @@ pub(crate) fn subscribed(dialect: Dialect, made: bool, asked: &[String]) -> Stri
         Dialect::Core => json!({"type": word, "topic": asked.first()}).to_string(),
         Dialect::Neo | Dialect::Kyros => json!({"status": word, "events": asked}).to_string(),
     }
+}
+
+/// The answer to a watch that was made or ended.
+pub(crate) fn watched(made: bool, keys: &Keys) -> String {
+    let word = if made { "watching" } else { "unwatched" };
+    match keys {
+        Keys::One(key) => json!({"type": word, "key": key}),
+        Keys::Prefix(prefix) => json!({"type": word, "prefix": prefix}),
+    }
+    .to_string()
 }
 
 /// A refusal. A frame of no dialect is answered so that both readers see it.

@@ -12,6 +12,7 @@ mod log;
 mod retention;
 mod secrets;
 mod server;
+mod state;
 mod value;
 
 use serde::Serialize;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     retention::Retention,
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
+    state::State,
 };
 
 /// Everything that can be set, with nothing left open.
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) ingress: Ingress,
     pub(crate) delivery: Delivery,
     pub(crate) retention: Retention,
+    pub(crate) state: State,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
 }

@@ -18,4 +18,6 @@ mod hub;
 mod serve;
 mod sink;
 mod state;
+mod state_crash;
+mod state_rules;
 mod tidy;
