@@ -35,8 +35,11 @@ pub(crate) enum Auth {
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
-    /// A token with `events:read`, `events:publish` or `subscriptions:consume`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
+    /// A token with `events:read`, `events:publish`, `state:read` or `subscriptions:consume`: as header, `?token=`,
+    /// one-time `?ticket=`, or WebSocket protocol.
     Socket,
+    /// A token that may read some state; proven as for a socket.
+    Watch,
     /// Only with the test clock; otherwise the path does not exist.
     TestClock,
 }

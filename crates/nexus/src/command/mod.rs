@@ -10,6 +10,7 @@ pub(crate) mod replay;
 pub(crate) mod secret;
 pub(crate) mod services;
 pub(crate) mod source;
+pub(crate) mod state;
 pub(crate) mod subscription;
 pub(crate) mod token;
 pub(crate) mod transfer;

@@ -14,6 +14,7 @@ mod retention;
 mod secrets;
 mod server;
 mod services;
+mod state;
 mod tls;
 mod value;
 
@@ -31,6 +32,7 @@ pub(crate) use self::{
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
     services::Services,
+    state::State,
     tls::Tls,
 };
 
@@ -45,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) delivery: Delivery,
     pub(crate) services: Services,
     pub(crate) retention: Retention,
+    pub(crate) state: State,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
 }

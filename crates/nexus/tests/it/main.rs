@@ -20,4 +20,6 @@ mod identity;
 mod serve;
 mod sink;
 mod state;
+mod state_crash;
+mod state_rules;
 mod tidy;
