@@ -18,15 +18,31 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
     let stored = hub.call("POST", "/events/order.created", Some(json!({"payload": {"n": 1}}))).await?;
     let id = stored["message_id"].as_str().ok_or_else(|| Error::new("publishing gave no id"))?.to_owned();
     let query = format!("{{event(id:\"{id}\"){{id seq type source time payload}}}}");
-    let change =
-        format!("mutation{{publishEvent(topic:\"order.created\",payload:\"{{\\\"n\\\":\\\"{NUMBER}\\\"}}\"){{messageId seq}}}}");
+    let change = format!(
+        "mutation{{publishEvent(topic:\"order.created\",payload:\"{{\\\"n\\\":\\\"{NUMBER}\\\"}}\"){{messageId seq}}}}"
+    );
     let to = |method: &str, path: &str, body: Option<Value>| {
         Template::plain(hub.request(method, path, body).into_bytes(), 1)
     };
     let subjects = vec![
-        Subject::http("GraphQL event(id)", &hub.server, to("POST", "/graphql", Some(json!({"query": query}))), connections),
-        Subject::http("REST GET /api/v1/events/{id}", &hub.server, to("GET", &format!("/api/v1/events/{id}"), None), connections),
-        Subject::http("GraphQL publishEvent", &hub.server, to("POST", "/graphql", Some(json!({"query": change}))), connections),
+        Subject::http(
+            "GraphQL event(id)",
+            &hub.server,
+            to("POST", "/graphql", Some(json!({"query": query}))),
+            connections,
+        ),
+        Subject::http(
+            "REST GET /api/v1/events/{id}",
+            &hub.server,
+            to("GET", &format!("/api/v1/events/{id}"), None),
+            connections,
+        ),
+        Subject::http(
+            "GraphQL publishEvent",
+            &hub.server,
+            to("POST", "/graphql", Some(json!({"query": change}))),
+            connections,
+        ),
         Subject::http(
             "REST POST /events/{topic}",
             &hub.server,
@@ -34,7 +50,8 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
             connections,
         ),
     ];
-    let mut report = Report::new(format!("graphql: the same by GraphQL and by REST, {connections} connections"), "requests");
+    let mut report =
+        Report::new(format!("graphql: the same by GraphQL and by REST, {connections} connections"), "requests");
     let series = take_turns(subjects, settings).await?;
     if let [query, get, change, post] = &series[..] {
         let compare = |report: &mut Report, what: &str, graphql: &Series, rest: &Series| {
@@ -44,7 +61,6 @@ pub(crate) async fn run(settings: &Settings) -> Fallible<Report> {
         compare(&mut report, "query", query, get);
         compare(&mut report, "publish", change, post);
     }
-    report.note("The hub's rate limit of 1,000 requests a second for each token counts for the queries unless api_rate is off.");
     report.series(series);
     hub.server.stop().await?;
     Ok(report)

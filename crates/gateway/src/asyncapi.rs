@@ -187,7 +187,8 @@ fn gap_fields() -> [(&'static str, Value); 2] {
 fn core() -> Vec<(&'static str, Value)> {
     let since = json!({"type": ["string", "integer"], "description": "go on after this position: a seq, or epoch:seq"});
     let [from, to] = gap_fields();
-    let priority = json!({"description": "0 to 3, or LOW, NORMAL, HIGH, CRITICAL", "type": ["integer", "string", "null"]});
+    let priority =
+        json!({"description": "0 to 3, or LOW, NORMAL, HIGH, CRITICAL", "type": ["integer", "string", "null"]});
     vec![
         (
             "coreSubscribe",
@@ -343,7 +344,10 @@ fn graphql() -> Vec<(&'static str, Value)> {
         ("graphqlPong", message("Pong", &[("type", is("pong"))], &[("payload", json!({}))])),
         ("graphqlSubscribe", message("Run", &[("type", is("subscribe")), id(), ("payload", asked)], &[])),
         ("graphqlComplete", message("The end of an operation", &[("type", is("complete")), id()], &[])),
-        ("graphqlNext", message("An answer", &[("type", is("next")), id(), ("payload", json!({"type": "object"}))], &[])),
+        (
+            "graphqlNext",
+            message("An answer", &[("type", is("next")), id(), ("payload", json!({"type": "object"}))], &[]),
+        ),
         (
             "graphqlError",
             message("A refusal", &[("type", is("error")), id(), ("payload", json!({"type": "array"}))], &[]),

@@ -35,7 +35,6 @@ pub(crate) struct Gate {
     /// The hub behind the doors.
     pub(crate) hub: Hub,
     /// Services and the calls between them.
-    #[expect(dead_code, reason = "its routes are not open yet")]
     pub(crate) registry: Registry,
     /// Shared state.
     pub(crate) state: StateStore,

@@ -17,6 +17,7 @@ mod protocol;
 mod query;
 mod run;
 mod scalars;
+mod services;
 mod session;
 mod socket;
 mod state;
@@ -28,7 +29,7 @@ const DIRECTIVES: usize = 8;
 
 /// The questions that the hub answers.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(query::LogQuery, state::StateQuery);
+pub(crate) struct Query(query::LogQuery, services::ServicesQuery, state::StateQuery);
 
 /// The changes that the hub makes.
 #[derive(MergedObject, Default)]

@@ -69,7 +69,7 @@ pub(crate) async fn identify(
             Some(token) => accept(hub, token).await?,
             None => require(local(config, parts, peer))?,
         },
-        Auth::Socket => socket_proof(hub, config, tickets, parts, peer).await?,
+        Auth::Socket | Auth::Watch => socket_proof(hub, config, tickets, parts, peer).await?,
     };
     permit(&presented.principal, auth)?;
     Ok(Some(presented))
@@ -81,9 +81,11 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
         Auth::Socket => {
-            let enough = ["events:read", "events:publish", "subscriptions:consume"];
-            (enough.iter().any(|s| principal.may_some(s)), "events:read, events:publish or subscriptions:consume")
+            let enough = ["events:read", "events:publish", "state:read", "subscriptions:consume"];
+            let any = enough.iter().any(|s| principal.may_some(s));
+            (any, "events:read, events:publish, state:read or subscriptions:consume")
         }
+        Auth::Watch => (principal.may_some("state:read"), "state:read"),
         // What it may do to itself only its handler can tell.
         Auth::Open | Auth::OwnOr(_) | Auth::AnyToken | Auth::Signature => (true, ""),
     };

@@ -8,6 +8,7 @@
 //! - [`stream`]: live events out, in three dialects.
 //! - [`state`]: shared state, its history and its watches.
 //! - [`graphql()`]: the same rooms through one schema.
+//! - [`services`]: services found and called.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -34,6 +35,7 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod services;
 mod state;
 mod stream;
 

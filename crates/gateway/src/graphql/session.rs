@@ -80,6 +80,7 @@ impl Session {
         let init = tokio::time::sleep(INIT_TIME);
         tokio::pin!(init);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
         loop {
             let done = tokio::select! {
                 message = socket.next() => {
@@ -95,6 +96,8 @@ impl Session {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
+                Ok(()) = changes.changed() => self.on_change(),
+                Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -112,17 +115,36 @@ impl Session {
         End::Breach(4401, format!("Unauthorized: no connection_init with a token within {waited} s"))
     }
 
-    /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
-    async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
-        let hub = &self.gate.hub;
-        if self.who.as_mut().is_some_and(|who| !who.renew(hub)) {
+    /// Someone's token was changed or has ended. What runs was allowed by what this one was: if it is another now, the client
+    /// comes back and is judged anew.
+    fn on_change(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else { return Ok(()) };
+        let before = who.principal.clone();
+        if !who.renew(&self.gate.hub) {
             return Err(End::TokenEnded);
         }
+        if who.principal == before { Ok(()) } else { Err(End::ScopeLost) }
+    }
+
+    /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
+    async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
+        self.on_change()?;
         match silent {
             12.. => Err(End::Silent),
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![tungstenite::Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
+    }
+
+    /// Someone's token was changed or has ended; it may be this one's. What runs was permitted by what it allowed before,
+    /// so a client whose token allows something else now has to come again.
+    fn on_change(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else { return Ok(()) };
+        let before = Arc::clone(&who.principal);
+        if !who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        if before != who.principal { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: tungstenite::Message) -> Result<(), End> {

@@ -16,6 +16,7 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
+use nexus_services::state::CHANGED;
 use prometheus_client::metrics::counter::Counter;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
@@ -24,6 +25,7 @@ use super::{
     consuming::{Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
+    watch::Keys,
     wire::{End, Socket, close, send},
 };
 use crate::{
@@ -44,6 +46,33 @@ pub(crate) struct Sub {
     pub(crate) dialect: Dialect,
     /// What it matches, and under which name.
     pub(crate) filter: TopicFilter,
+    /// Only changes of these keys of the state: a watch.
+    pub(crate) keys: Option<Keys>,
+}
+
+impl Sub {
+    /// Everything that a filter matches.
+    pub(crate) fn topics(dialect: Dialect, filter: TopicFilter) -> Self {
+        Self { dialect, filter, keys: None }
+    }
+
+    fn watch(keys: Keys) -> Result<Self, Problem> {
+        let filter = TopicFilter::parse(CHANGED).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+        Ok(Self { dialect: Dialect::Core, filter, keys: Some(keys) })
+    }
+
+    /// Whether they bring the same, however they are written.
+    fn is_like(&self, other: &Self) -> bool {
+        self.dialect == other.dialect && self.keys == other.keys && same(&self.filter, &other.filter)
+    }
+
+    /// Whether it is to bring this event to whoever has this sight.
+    fn shows(&self, entry: &Entry, sight: &Sight) -> bool {
+        match &self.keys {
+            Some(keys) => keys.matches(&entry.event) && sight.sees_key(&entry.event),
+            None => sight.sees(&entry.event),
+        }
+    }
 }
 
 /// A subscription that is still in the past.
@@ -244,18 +273,26 @@ impl Session {
             // Consumption answers for itself.
             Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
-                let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
+                let subs = filters.into_iter().map(|filter| Sub::topics(dialect, filter)).collect();
                 let subscribed = self.subscribe(subs, since);
                 let position = subscribed.map_err(|problem| Refused { dialect: Some(dialect), problem })?;
                 Ok(frame_out::subscribed(dialect, &names, Some(&position)))
             }
             Asked::Unsubscribe { dialect, filters, names } => {
-                let gone = |sub: &Sub| sub.dialect == dialect && filters.iter().any(|f| same(f, &sub.filter));
-                self.subs.retain(|sub| !gone(sub));
-                for past in &mut self.past {
-                    past.subs.retain(|sub| !gone(sub));
-                }
+                self.end(&filters.into_iter().map(|filter| Sub::topics(dialect, filter)).collect::<Vec<_>>());
                 Ok(frame_out::subscribed(dialect, &names, None))
+            }
+            Asked::Watch { keys, since } => {
+                let refused = |problem| Refused { dialect: Some(Dialect::Core), problem };
+                keys.permit(&self.sight).map_err(refused)?;
+                let subs = vec![Sub::watch(keys.clone()).map_err(refused)?];
+                let position = self.add(subs, since).map_err(refused)?;
+                Ok(frame_out::watched(&keys, Some(&position)))
+            }
+            Asked::Unwatch(keys) => {
+                let refused = |problem| Refused { dialect: Some(Dialect::Core), problem };
+                self.end(&[Sub::watch(keys.clone()).map_err(refused)?]);
+                Ok(frame_out::watched(&keys, None))
             }
             Asked::Publish(draft) => {
                 let name = draft.name.clone();
@@ -273,9 +310,22 @@ impl Session {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
         }
+        self.add(subs, since)
+    }
+
+    /// No more of these.
+    fn end(&mut self, gone: &[Sub]) {
+        let stays = |sub: &Sub| !gone.iter().any(|g| g.is_like(sub));
+        self.subs.retain(stays);
+        for past in &mut self.past {
+            past.subs.retain(stays);
+        }
+    }
+
+    fn add(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<String, Problem> {
         let mut all = self.subs.clone();
         for sub in &subs {
-            all.retain(|held| held.dialect != sub.dialect || !same(&held.filter, &sub.filter));
+            all.retain(|held| !held.is_like(sub));
             all.push(sub.clone());
         }
         if all.len() > SOCKET_SUBSCRIPTIONS || self.past.len() >= SOCKET_SUBSCRIPTIONS {
@@ -326,8 +376,8 @@ impl Session {
         let mut frames = Vec::new();
         match batch {
             Batch::Events(entries) => {
-                for entry in entries.iter().filter(|e| e.event.seq <= until && self.sight.sees(&e.event)) {
-                    render(entry, subs, &mut frames);
+                for entry in entries.iter().filter(|e| e.event.seq <= until) {
+                    render(entry, subs, &self.sight, &mut frames);
                 }
             }
             Batch::Gap { from, to, reason } => {
@@ -371,11 +421,11 @@ async fn next_batch(past: &mut VecDeque<CatchUp>, live: &mut Option<Follower>) -
 }
 
 /// An event once per dialect, under the name that the first matching filter asked for.
-fn render(entry: &Entry, subs: &[Sub], frames: &mut Vec<Message>) {
+fn render(entry: &Entry, subs: &[Sub], sight: &Sight, frames: &mut Vec<Message>) {
     let alias = alias(&entry.event);
     let mut done: [bool; 3] = [false; 3];
     for sub in subs {
-        if done[sub.dialect as usize] {
+        if done[sub.dialect as usize] || !sub.shows(entry, sight) {
             continue;
         }
         if let Some(frame) = frame_out::for_filter(entry, sub.dialect, &sub.filter, alias.as_deref()) {

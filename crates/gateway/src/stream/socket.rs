@@ -51,7 +51,7 @@ pub(crate) async fn everything(call: Call) -> Result<Answer, Problem> {
     if filters.is_empty() {
         filters = TopicFilter::parse(">").into_iter().collect();
     }
-    let subs = filters.into_iter().map(|filter| Sub { dialect: Dialect::Kyros, filter }).collect();
+    let subs = filters.into_iter().map(|filter| Sub::topics(Dialect::Kyros, filter)).collect();
     upgrade(call, subs, since)
 }
 

@@ -12,21 +12,30 @@ use nexus_engine::tail::{Batch, Entry, Follower, Start};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
-use super::{Sight, alias, frame_out, parse_since, since_form, socket::filters, wire::End};
+use super::{Sight, alias, frame_out, parse_since, since_form, socket::filters, watch::Keys, wire::End};
 use crate::{
     answer::{Answer, Body},
     call::Call,
     gate::Gate,
     identity::Presented,
     metrics::Held,
+    query::Query,
 };
+
+/// What a stream is to bring.
+pub(crate) enum Wants {
+    /// Events of these topics; all where there is none.
+    Topics(Vec<TopicFilter>),
+    /// Changes of state.
+    Changes(Keys),
+}
 
 /// What a stream needs from one chunk to the next.
 struct Feed {
     gate: Arc<Gate>,
     who: Presented,
     sight: Sight,
-    filters: Vec<TopicFilter>,
+    wants: Wants,
     follower: Follower,
     checked: Duration,
     changes: watch::Receiver<u64>,
@@ -51,6 +60,12 @@ impl Drop for Ended {
 /// `GET /api/v1/events/stream`.
 pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
     let query = call.query()?;
+    let wants = Wants::Topics(filters(&query)?);
+    start(call, &query, wants)
+}
+
+/// Begins a stream where the request says.
+pub(crate) fn start(call: Call, query: &Query, wants: Wants) -> Result<Answer, Problem> {
     let since = match (call.header("last-event-id").filter(|id| !id.is_empty()), query.text("since")) {
         (Some(id), _) => parse_since(id).ok_or_else(|| since_form("Last-Event-ID"))?,
         (None, Some(text)) => parse_since(text).ok_or_else(|| since_form("since"))?,
@@ -58,7 +73,9 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
     };
     let who = call.who.clone().ok_or_else(|| Problem::new(Code::Unauthenticated, "a token is needed"))?;
     let sight = Sight::of(&who.principal);
-    if sight.is_blind() {
+    if let Wants::Changes(keys) = &wants {
+        keys.permit(&sight)?;
+    } else if sight.is_blind() {
         let message = format!("{} lacks the scope events:read", who.principal.name);
         return Err(Problem::new(Code::Forbidden, message));
     }
@@ -72,7 +89,7 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
     let feed = Feed {
         who,
         sight,
-        filters: filters(&query)?,
+        wants,
         follower: tail.follow(since),
         checked: call.hub().clock().mono(),
         opened: false,
@@ -159,9 +176,13 @@ impl Feed {
     }
 
     fn wants(&self, entry: &Entry) -> bool {
-        let topic = entry.event.topic.as_str();
-        let alias = alias(&entry.event);
-        let asked = |f: &TopicFilter| f.name_for(topic, alias.as_deref()).is_some();
-        self.sight.sees(&entry.event) && (self.filters.is_empty() || self.filters.iter().any(asked))
+        let event = &entry.event;
+        let filters = match &self.wants {
+            Wants::Topics(filters) => filters,
+            Wants::Changes(keys) => return keys.matches(event) && self.sight.sees_key(event),
+        };
+        let alias = alias(event);
+        let asked = |f: &TopicFilter| f.name_for(event.topic.as_str(), alias.as_deref()).is_some();
+        self.sight.sees(event) && (filters.is_empty() || filters.iter().any(asked))
     }
 }

@@ -96,7 +96,7 @@ impl End {
             Self::Closed | Self::Lost | Self::Stuck => return None,
             Self::Stopping => (CloseCode::Away, "the hub is stopping"),
             Self::TokenEnded => (CloseCode::Policy, "the token was revoked or has expired"),
-            Self::ScopeLost => (CloseCode::Policy, "the token may no longer read events"),
+            Self::ScopeLost => (CloseCode::Policy, "what the token may do has changed"),
             Self::Silent => (CloseCode::Policy, "no sign of life"),
             Self::TooFast => (CloseCode::Policy, "too many frames"),
             Self::Binary => (CloseCode::Unsupported, "send text frames with JSON"),

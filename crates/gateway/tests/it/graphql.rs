@@ -275,3 +275,40 @@ query {
     assert_eq!(code(&rig.graphql_as(&narrow, printed).await.body), "FORBIDDEN");
     rig.stop().await;
 }
+
+/// C-068
+#[tokio::test]
+async fn services_are_listed_as_printed_and_by_condition() {
+    let rig = Rig::new().await;
+    for (id, capability) in [("one", "feature1"), ("two", "feature2")] {
+        let new = json!({"id": id, "name": "my-service", "version": "1.0.0", "host": "127.0.0.1", "port": 9,
+                         "capabilities": [capability], "health_check_url": null});
+        let registered = rig.api("POST", "/services", new).await;
+        assert_eq!(registered.status, 201, "{}", registered.text);
+    }
+    let printed = "
+query {
+  services {
+    id
+    name
+    status
+    capabilities
+  }
+}
+";
+    let found = rig.graphql(printed).await;
+    let services = found["data"]["services"].as_array().expect("services");
+    assert_eq!(services.len(), 2, "{found}");
+    assert_eq!((&services[0]["name"], &services[0]["capabilities"]), (&json!("my-service"), &json!(["feature1"])));
+    let listed = rig.api("GET", "/services", Value::Null).await;
+    assert_eq!(services[0]["status"], listed.body["services"][0]["status"]);
+    let narrowed =
+        rig.graphql(r#"{services(name:"my-service",capability:"feature2"){id host port version load}}"#).await;
+    let two = json!([{"id": "two", "host": "127.0.0.1", "port": 9, "version": "1.0.0", "load": 0.0}]);
+    assert_eq!(narrowed["data"]["services"], two, "{narrowed}");
+    assert_eq!(rig.graphql(r#"{services(name:"other"){id}}"#).await["data"]["services"], json!([]));
+    assert_eq!(code(&rig.graphql(r#"{services(status:"fine"){id}}"#).await), "INVALID");
+    let blind = rig.token("blind", &["events:read"]).await;
+    assert_eq!(code(&rig.graphql_as(&blind, printed).await.body), "FORBIDDEN");
+    rig.stop().await;
+}

@@ -258,7 +258,8 @@ async fn frames_that_can_not_be_answered_close_the_socket_with_their_code() {
     within(bye.0.close(None)).await.expect("closed");
     while within(bye.0.next()).await.is_some_and(|frame| frame.is_ok()) {}
     let metrics = rig.metrics().await;
-    let closed = |reason: &str| metrics[&format!("nexus_websocket_closes_total{{kind=\"websocket\",reason=\"{reason}\"}}")];
+    let closed =
+        |reason: &str| metrics[&format!("nexus_websocket_closes_total{{kind=\"websocket\",reason=\"{reason}\"}}")];
     assert_eq!((closed("binary"), closed("too_large"), closed("not_text"), closed("bad_frame")), (1.0, 1.0, 1.0, 2.0));
     assert_eq!((closed("client"), closed("silent")), (1.0, 0.0));
     rig.stop().await;

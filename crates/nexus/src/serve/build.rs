@@ -24,7 +24,7 @@ use nexus_engine::{
 };
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
-use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
+use nexus_services::{Registry, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
 use super::{Plan, jwks, key::read_key, permissions, tls::TlsFiles};
@@ -55,17 +55,30 @@ pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, F
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
     let gateway = GatewayConfig { tls: tls.map(|files| files.watch(&hub)), ..gateway_config(plan)? };
-    let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    let rooms = rooms(hub, config, state_options(plan))
+        .await
+        .map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     Ok(Built { rooms, store, gateway })
 }
 
 /// The hub's customers; their timers fire from here on.
-async fn rooms(hub: Hub) -> Result<Rooms, StartError> {
+async fn rooms(hub: Hub, config: &Config, state: StateOptions) -> Result<Rooms, StartError> {
     let plugins = Arc::new(NoPlugins);
-    let registry = Registry::open(&hub, RegistryOptions::default(), Arc::clone(&plugins) as _).await?;
-    let state = StateStore::open(&hub, StateOptions::default(), plugins).await?;
+    let registry = Registry::open(&hub, config.services.options(), Arc::clone(&plugins) as _).await?;
+    let state = StateStore::open(&hub, state, plugins).await?;
     hub.start_timers();
     Ok(Rooms { hub, registry, state })
+}
+
+fn state_options(plan: &Plan) -> StateOptions {
+    let Config { state, data, .. } = &plan.config;
+    StateOptions {
+        history_versions: state.history_versions,
+        history_age: state.history_age.0,
+        file: state.file_in(&data.dir),
+        snapshot_interval: state.snapshot_interval.0,
+        policies: state.rules(),
+    }
 }
 
 /// For its owner only: the log holds what customers sent.

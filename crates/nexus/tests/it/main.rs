@@ -21,4 +21,6 @@ mod serve;
 mod sink;
 mod sockets;
 mod state;
+mod state_crash;
+mod state_rules;
 mod tidy;

@@ -116,7 +116,8 @@ async fn each_dialect_gets_its_own_frames_and_a_mixed_socket_each_subscription_o
     }
     let published = publish(&hub, "payment.received", &json!({"amount": 1})).await.json();
     let keys = |frame: &Value| frame.as_object().expect("an object").keys().cloned().collect::<Vec<_>>().join(",");
-    let forms = ["event,payload,timestamp", "id,payload,seq,timestamp,topic,type", "id,payload,seq,source,timestamp,type"];
+    let forms =
+        ["event,payload,timestamp", "id,payload,seq,timestamp,topic,type", "id,payload,seq,source,timestamp,type"];
     for (socket, form) in sockets.iter_mut().zip(forms) {
         let frame = socket.hear().await;
         assert_eq!(keys(&frame), form);
