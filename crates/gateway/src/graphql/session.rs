@@ -97,7 +97,6 @@ impl Session {
                     self.on_tick(socket, silent).await
                 }
                 Ok(()) = changes.changed() => self.on_change(),
-                Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -134,17 +133,6 @@ impl Session {
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![tungstenite::Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
-    }
-
-    /// Someone's token was changed or has ended; it may be this one's. What runs was permitted by what it allowed before,
-    /// so a client whose token allows something else now has to come again.
-    fn on_change(&mut self) -> Result<(), End> {
-        let Some(who) = &mut self.who else { return Ok(()) };
-        let before = Arc::clone(&who.principal);
-        if !who.renew(&self.gate.hub) {
-            return Err(End::TokenEnded);
-        }
-        if before != who.principal { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: tungstenite::Message) -> Result<(), End> {
