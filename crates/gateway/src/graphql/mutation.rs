@@ -1,4 +1,4 @@
-//! Changes.
+//! Changes of the log: events that are published.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use bytes::Bytes;
