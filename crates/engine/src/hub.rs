@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::{
     alerts::{AlertTarget, Alerts},
     clock::SystemClock,
+    deaths::Deaths,
     deliveries::Deliveries,
     delivery::{
         attempt::{Handler, Sender},
@@ -35,6 +36,7 @@ use crate::{
     keeper::Keeper,
     log::Log,
     metrics::Metrics,
+    notes::Note,
     replays::{Replay, ReplayState, Replays},
     retention::{Retention, RetentionRule},
     sources::{EnvironmentSecrets, Sources},
@@ -43,7 +45,7 @@ use crate::{
     supervisor::{Spawn, TaskKind},
     tail::Tail,
     tokens::Tokens,
-    trace::Tracer,
+    trace::{Context, Kind, Tracer},
     vault::{Vault, VaultError, VaultKey},
 };
 
@@ -112,6 +114,7 @@ struct Inner {
     dispatch: Dispatch,
     test_clock: Option<SystemClock>,
     tracer: Tracer,
+    client: Client,
     started: Timestamp,
 }
 
@@ -138,15 +141,28 @@ async fn recover(
     desk: &Desk,
     stored: &[(Subscription, u64)],
     revisions: &[Revision],
+    notes: &[Note],
     replays: &[(Replay, u64)],
     policy: Policy,
 ) -> Result<Machine, StartError> {
+    let failing = notes.iter().filter_map(|note| match note {
+        Note::Failing { no, since, last } => Some((*no, *since, *last)),
+        Note::DeadTold { .. } => None,
+    });
     let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
     let running =
         running.map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq }).collect();
-    let found = Found::read(&*desk.store, compile(stored, revisions)?, running).await?;
+    let found = Found::read(&*desk.store, compile(stored, revisions)?, failing.collect(), running).await?;
     let now = Now { wall: desk.clock.now(), mono: desk.clock.mono() };
     Ok(Machine::recover(policy, found, desk.jitter(), now))
+}
+
+/// Up to when dead letters were made known.
+fn dead_told(notes: &[Note]) -> Option<Timestamp> {
+    notes.iter().find_map(|note| match note {
+        Note::DeadTold { until } => Some(*until),
+        Note::Failing { .. } => None,
+    })
 }
 
 impl HubBuilder {
@@ -193,11 +209,13 @@ impl HubBuilder {
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
         let revisions: Vec<Revision> = desk.load().await?.into_iter().map(|(r, _)| r).collect();
         let replays: Vec<(Replay, u64)> = desk.load().await?;
+        let notes: Vec<Note> = desk.load().await?.into_iter().map(|(n, _)| n).collect();
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
-        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
-        let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
+        let sender =
+            Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
+        let machine = recover(&desk, &stored, &revisions, &notes, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
         let (notice_sender, notices) = mpsc::channel(256);
         let subscriptions = Arc::new(Subscriptions::new(
@@ -210,11 +228,15 @@ impl HubBuilder {
         ));
         let replays = Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
         let alerts = Arc::new(Alerts::new(config.alerts, Arc::clone(&sender), Arc::clone(&clock)));
+        let (deaths, obituary) =
+            Deaths::new(desk.clone(), Arc::clone(&subscriptions), Arc::clone(&alerts), dead_told(&notes));
+        spawn.start(TaskKind::Background, deaths.run());
         let keeper = Keeper {
             desk: desk.clone(),
             subscriptions: Arc::clone(&subscriptions),
             replays: Arc::clone(&replays),
             alerts,
+            obituary,
             spawn: spawn.clone(),
         };
         let driver = Driver {
@@ -249,6 +271,7 @@ impl HubBuilder {
             dispatch,
             test_clock,
             tracer,
+            client,
         };
         let hub = Hub(Arc::new(inner));
         let housekeeping = hub.clone();
@@ -296,6 +319,7 @@ impl Hub {
             Revision::COLLECTION,
             crate::source::Source::COLLECTION,
             Replay::COLLECTION,
+            Note::COLLECTION,
             crate::tokens::StoredToken::COLLECTION,
             crate::vault::COLLECTION,
         ]
@@ -376,8 +400,17 @@ impl Hub {
             );
             return Err(Problem::new(Code::Conflict, message));
         }
+        let tracer = &self.0.tracer;
+        let parent = events.first().and_then(|e| Context::parse(e.attributes.traceparent.as_deref()?));
+        let span = parent.and_then(|parent| tracer.begin("commit", Some(&parent), Kind::Internal));
         let commit = Commit { events, ..Commit::default() };
-        self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e))
+        let done = self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e));
+        if let Some(span) = span {
+            let seq = done.iter().flatten().next().map(|first| first.seq.to_string()).unwrap_or_default();
+            let error = done.as_ref().err().map(|problem| problem.message.clone());
+            tracer.end(span, vec![("nexus.event.seq", seq)], error);
+        }
+        done
     }
 
     /// One event.
@@ -440,6 +473,7 @@ impl Hub {
         loop {
             self.observe().await;
             self.0.sources.refresh();
+            self.0.client.tidy();
             // By the clock, not by rounds: one that was moved forward is to be followed at once.
             if clock.mono() >= due {
                 due = clock.mono() + RETENTION;

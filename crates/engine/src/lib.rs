@@ -15,6 +15,7 @@
 
 pub mod alerts;
 pub mod clock;
+pub mod deaths;
 pub mod deliveries;
 pub mod delivery;
 pub mod desk;
@@ -28,6 +29,7 @@ pub mod keeper;
 pub mod log;
 pub mod matcher;
 pub mod metrics;
+pub mod notes;
 pub mod receipts;
 pub mod replays;
 pub mod retention;

@@ -78,6 +78,25 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A token that is not in force yet.
+pub struct Minted {
+    token: StoredToken,
+    plain: String,
+}
+
+impl Minted {
+    /// The token itself, which nobody can read later.
+    pub fn plain(&self) -> &str {
+        &self.plain
+    }
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Minted({})", self.token.id)
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     token: StoredToken,
@@ -134,6 +153,14 @@ impl Tokens {
 
     /// Makes a token. It can't hold a scope that `by` does not.
     pub async fn create(&self, new: NewToken, by: &Principal) -> Result<Created<ApiToken>, Problem> {
+        let minted = self.mint(new, by)?;
+        let plain = minted.plain.clone();
+        let value = self.keep(minted, by).await?;
+        Ok(Created { value, secret: Some(plain) })
+    }
+
+    /// Makes a token that is not in force before [`Self::keep`]: for whoever has to put it in a safe place first.
+    pub fn mint(&self, new: NewToken, by: &Principal) -> Result<Minted, Problem> {
         check_name("name", &new.name)?;
         if new.scopes.is_empty() {
             return Err(Problem::field("scopes", "name at least one scope"));
@@ -160,9 +187,15 @@ impl Tokens {
             revoked_at: None,
             reason: None,
         };
+        Ok(Minted { token, plain })
+    }
+
+    /// Puts a minted token in force.
+    pub async fn keep(&self, minted: Minted, by: &Principal) -> Result<ApiToken, Problem> {
+        let token = minted.token;
         let detail = serde_json::json!({"id": token.id, "name": token.name, "scopes": token.scopes});
         self.write(token.clone(), 0, by, "token.created", &detail).await?;
-        Ok(Created { value: self.show(&token, 0), secret: Some(plain) })
+        Ok(self.show(&token, 0))
     }
 
     async fn write(

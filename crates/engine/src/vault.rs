@@ -1,13 +1,16 @@
 //! Secrets at rest: sealed with ChaCha20-Poly1305 under a key that never lies in the data folder's database or a backup.
 
-use std::{collections::BTreeMap, sync::RwLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, RwLock},
+};
 
 use data_encoding::BASE64;
 use nexus_core::{
     access::Principal,
     problem::{Code, Problem},
     record::{Collection, Record, Value},
-    sign::Secret,
+    sign::{Secret, Signer},
     store::{Commit, Key, Write},
     time::Timestamp,
 };
@@ -80,12 +83,26 @@ impl Record for Sealed {
     }
 }
 
+/// An opened secret.
+#[derive(Debug)]
+struct Opened {
+    secret: Secret,
+    /// Made when something is first signed with it.
+    signer: OnceLock<Arc<Signer>>,
+}
+
+impl From<Secret> for Opened {
+    fn from(secret: Secret) -> Self {
+        Self { secret, signer: OnceLock::new() }
+    }
+}
+
 /// The vault: opened secrets in memory, sealed ones in the store.
 #[derive(Debug)]
 pub struct Vault {
     desk: Desk,
     key: VaultKey,
-    open: RwLock<BTreeMap<String, Secret>>,
+    open: RwLock<BTreeMap<String, Opened>>,
 }
 
 /// A secret can't be opened with the key that was given.
@@ -125,7 +142,7 @@ impl Vault {
             if record.key_id != current {
                 stale.push(record.name.clone());
             }
-            vault.open_map().insert(record.name, secret);
+            vault.open_map().insert(record.name, secret.into());
         }
         let mut commit = Commit::default();
         for name in stale {
@@ -138,7 +155,7 @@ impl Vault {
         Ok(vault)
     }
 
-    fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Secret>> {
+    fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Opened>> {
         self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -189,7 +206,7 @@ impl Vault {
 
     /// Makes a committed secret readable.
     pub fn opened(&self, name: &str, secret: &str) {
-        self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()));
+        self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()).into());
     }
 
     /// Forgets a secret whose removal was committed.
@@ -199,7 +216,18 @@ impl Vault {
 
     /// The secret kept under `name`.
     pub fn get(&self, name: &str) -> Option<Secret> {
-        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
+        self.open_secrets().get(name).map(|opened| opened.secret.clone())
+    }
+
+    /// The secret kept under `name`, ready to sign with.
+    pub fn signer(&self, name: &str) -> Option<Arc<Signer>> {
+        let open = self.open_secrets();
+        let opened = open.get(name)?;
+        Some(Arc::clone(opened.signer.get_or_init(|| Arc::new(Signer::new(&opened.secret)))))
+    }
+
+    fn open_secrets(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Opened>> {
+        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The seed of the checkpoint signer.
@@ -247,7 +275,7 @@ impl Vault {
 
     /// Names of the named secrets.
     pub fn names(&self) -> Vec<String> {
-        let open = self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let open = self.open_secrets();
         open.keys().filter_map(|k| k.strip_prefix("named/")).map(str::to_owned).collect()
     }
 
