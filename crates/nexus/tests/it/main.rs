@@ -15,6 +15,7 @@ mod doors;
 mod files;
 mod http;
 mod hub;
+mod operators;
 mod serve;
 mod sink;
 mod tidy;
