@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::{
     alerts::{AlertTarget, Alerts},
     clock::SystemClock,
+    consumers::Consumers,
     deaths::Deaths,
     deliveries::Deliveries,
     delivery::{
@@ -38,12 +39,13 @@ use crate::{
     metrics::Metrics,
     notes::Note,
     replays::{Replay, ReplayState, Replays},
-    retention::{Retention, RetentionRule},
+    retention::{Keeping, Retention, Touched},
     sources::{EnvironmentSecrets, Sources},
     subscription::{Activity, Revision, Subscription},
     subscriptions::Subscriptions,
     supervisor::{Spawn, TaskKind},
     tail::Tail,
+    timers::Timers,
     tokens::Tokens,
     trace::{Context, Kind, Tracer},
     vault::{Vault, VaultError, VaultKey},
@@ -53,6 +55,8 @@ use crate::{
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// How often retention runs.
 const RETENTION: Duration = Duration::from_secs(60);
+/// Rounds of settling for which consumers may hold what they took.
+const LEASE_ROUNDS: usize = 25;
 /// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
 const STOPS: usize = 200_000;
 
@@ -65,8 +69,8 @@ pub struct HubConfig {
     pub environment: EnvironmentSecrets,
     /// Where alerts go.
     pub alerts: Vec<AlertTarget>,
-    /// What the log forgets, and when.
-    pub retention: Vec<RetentionRule>,
+    /// What is forgotten, and when.
+    pub keeping: Keeping,
     /// The outbound client.
     pub client: ClientOptions,
     /// Base URL of an OTLP/HTTP collector for traces.
@@ -112,9 +116,11 @@ struct Inner {
     fates: Fates,
     log: Log,
     dispatch: Dispatch,
+    timers: Arc<Timers>,
+    client: Client,
+    consumers: Arc<Consumers>,
     test_clock: Option<SystemClock>,
     tracer: Tracer,
-    client: Client,
     started: Timestamp,
 }
 
@@ -165,6 +171,16 @@ fn dead_told(notes: &[Note]) -> Option<Timestamp> {
     })
 }
 
+/// The desk of remote consumers, open for the subscriptions that they take from.
+fn consumers(desk: &Desk, spawn: &Spawn, machine: &Machine) -> Result<Arc<Consumers>, Problem> {
+    let process = u32::from_be_bytes(desk.random()?);
+    let consumers = Consumers::new(Arc::clone(&desk.clock), spawn, process);
+    for (no, _) in machine.states().filter(|(_, s)| s.spec.subscription.target.is_consumer()) {
+        consumers.open(no);
+    }
+    Ok(Arc::new(consumers))
+}
+
 impl HubBuilder {
     /// With these settings.
     #[must_use]
@@ -202,8 +218,13 @@ impl HubBuilder {
         let vault = Arc::new(Vault::open(desk.clone(), key).await?);
         let (command_sender, commands) = mpsc::channel(256);
         let dispatch = Dispatch::new(command_sender);
+        let touched = Touched::default();
+        let mut signers = vault.signers().map_err(|e| StartError::Other(e.to_string()))?.into_iter();
+        let signer = signers.next().map(Arc::new).ok_or_else(|| StartError::Other("there is no key".into()))?;
+        let earlier: Vec<_> = signers.collect();
         let log =
-            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
+            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), Arc::clone(&signer), &earlier, touched.clone());
+        let sound = log.adopt_cut().await?;
         let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
         let tokens = Tokens::open(desk.clone()).await?;
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
@@ -217,6 +238,7 @@ impl HubBuilder {
             Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
         let machine = recover(&desk, &stored, &revisions, &notes, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
+        let consumers = consumers(&desk, &spawn, &machine).map_err(other)?;
         let (notice_sender, notices) = mpsc::channel(256);
         let subscriptions = Arc::new(Subscriptions::new(
             desk.clone(),
@@ -245,6 +267,7 @@ impl HubBuilder {
             clock,
             tail: Arc::clone(&tail),
             sender,
+            consumers: Arc::clone(&consumers),
             spawn: spawn.clone(),
             fence,
             metrics: Arc::clone(&metrics),
@@ -253,9 +276,11 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
-        let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
+        let receipts = config.keeping.receipts;
+        let retention = Retention::new(desk.clone(), dispatch.clone(), signer, sound, config.keeping, touched);
+        let timers = Arc::new(Timers::new(desk.clone(), test_clock.clone()));
         let inner = Inner {
-            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
+            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), receipts),
             deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
             started: desk.now(),
             desk,
@@ -269,9 +294,11 @@ impl HubBuilder {
             replays,
             log,
             dispatch,
+            timers,
+            client,
+            consumers,
             test_clock,
             tracer,
-            client,
         };
         let hub = Hub(Arc::new(inner));
         let housekeeping = hub.clone();
@@ -370,9 +397,35 @@ impl Hub {
         &self.0.subscriptions
     }
 
+    /// Deliveries that remote consumers take.
+    pub fn consumers(&self) -> &Arc<Consumers> {
+        &self.0.consumers
+    }
+
     /// Deliveries and dead letters.
     pub fn deliveries(&self) -> &Deliveries {
         &self.0.deliveries
+    }
+
+    /// Durable timers of the hub's customers.
+    pub fn timers(&self) -> &Timers {
+        &self.0.timers
+    }
+
+    /// Begins firing timers; called once, when every customer has registered what it handles.
+    pub fn start_timers(&self) {
+        let timers = Arc::clone(&self.0.timers);
+        self.0.spawn.start(TaskKind::Background, async move { timers.run().await });
+    }
+
+    /// The store, the time and the log for the hub's customers.
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// The guarded client.
+    pub fn client(&self) -> &Client {
+        &self.0.client
     }
 
     /// Replays.
@@ -455,10 +508,13 @@ impl Hub {
 
     /// Waits until only time or an event could change anything; at most a few seconds of real time.
     async fn settle(&self) -> Result<(), Problem> {
-        for _ in 0..500 {
+        for round in 0..500 {
             let head = self.0.desk.store.head().seq;
             self.0.dispatch.flush().await?;
-            if self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? {
+            let quiet =
+                self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? && self.0.timers.are_quiet().await;
+            // A consumer that is at work is given a moment; one that never answers must not stop the clock.
+            if quiet && (round >= LEASE_ROUNDS || self.0.consumers.leased() == 0) {
                 return Ok(());
             }
             tokio::task::yield_now().await;

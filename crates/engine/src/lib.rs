@@ -8,13 +8,16 @@
 //! - [`hub`], [`embed`]: the builder and the handle, also for programs that embed it; everything else hangs on it.
 //! - [`delivery`]: the pure machine that decides on deliveries, and its driver.
 //! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
+//! - [`consumers`]: deliveries that remote consumers take, instead of being called.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
 //!   [`log`]: records and the desks that change them.
+//! - [`timers`]: durable timers, fired once, for the hub's customers.
 //! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
 //! - [`clock`], [`supervisor`], [`jq`], [`desk`], [`dispatch`]: what they stand on.
 
 pub mod alerts;
 pub mod clock;
+pub mod consumers;
 pub mod deaths;
 pub mod deliveries;
 pub mod delivery;
@@ -39,6 +42,7 @@ pub mod subscription;
 pub mod subscriptions;
 pub mod supervisor;
 pub mod tail;
+pub mod timers;
 pub mod tokens;
 pub mod trace;
 pub mod vault;

@@ -45,6 +45,8 @@ pub enum Target {
         /// The name it was registered under.
         name: String,
     },
+    /// Nobody is called: remote consumers take what is offered, under a lease of one attempt's time.
+    Consumer {},
 }
 
 fn post() -> String {
@@ -52,12 +54,17 @@ fn post() -> String {
 }
 
 impl Target {
+    /// Whether remote consumers take its deliveries.
+    pub fn is_consumer(&self) -> bool {
+        matches!(self, Self::Consumer {})
+    }
+
     /// The URL that is dialed, where it is fixed.
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Webhook { url, .. } => Some(url),
             Self::Http { url, .. } if !url.starts_with('=') => Some(url),
-            Self::Http { .. } | Self::Handler { .. } => None,
+            Self::Http { .. } | Self::Handler { .. } | Self::Consumer {} => None,
         }
     }
 }
@@ -132,7 +139,7 @@ pub struct Subscription {
     pub retry: RetrySchedule,
     /// Attempts until it is dead.
     pub max_attempts: u16,
-    /// Time for one attempt.
+    /// Time for one attempt; a consumer's lease.
     pub timeout_ms: u64,
     /// Keep heads of request and response also for successes.
     #[serde(default)]

@@ -204,6 +204,24 @@ impl Subscriptions {
         Ok(Created { value: subscription, secret: made })
     }
 
+    /// Adds a subscription where there is none of its name. Where there is one, all that the caller says of deliveries must
+    /// be true of it; what the caller leaves open may have been set otherwise since.
+    pub async fn ensure(&self, new: NewSubscription, by: &Principal) -> Result<Created<Subscription>, Problem> {
+        if let Ok(found) = self.get(&new.name) {
+            return same(&new, found);
+        }
+        let name = new.name.clone();
+        let asked = new.clone();
+        match self.create(new, by).await {
+            // Somebody else was quicker.
+            Err(problem) if problem.code == Code::Conflict => match self.get(&name) {
+                Ok(found) => same(&asked, found),
+                Err(_) => Err(problem),
+            },
+            made => made,
+        }
+    }
+
     async fn commit_new(
         &self,
         subscription: Subscription,
@@ -370,6 +388,7 @@ impl Subscriptions {
             Target::Handler { name } => {
                 Err(Problem::field("target.name", format!("no handler {name:?} is registered")))
             }
+            Target::Consumer {} => Ok(()),
         }
     }
 
@@ -583,6 +602,7 @@ impl Subscriptions {
                     let url = match &s.target {
                         Target::Webhook { url, .. } | Target::Http { url, .. } => url.clone(),
                         Target::Handler { name } => format!("handler:{name}"),
+                        Target::Consumer {} => format!("consumer:{}", s.name),
                     };
                     let entry = found.entry(url.clone()).or_insert_with(|| EndpointStatus {
                         url,
@@ -601,6 +621,38 @@ impl Subscriptions {
             })
             .await
     }
+}
+
+/// The subscription, if it is as `new` says.
+fn same(new: &NewSubscription, found: Subscription) -> Result<Created<Subscription>, Problem> {
+    let filters: Vec<&TopicFilter> = new.filter.iter().chain(&new.filters).collect();
+    let target = match &new.url {
+        Some(url) => found.target.url() == Some(url.as_str()),
+        None => new.target.as_ref().is_none_or(|t| *t == found.target),
+    };
+    let differs = [
+        ("filters", filters != found.filters.iter().collect::<Vec<_>>()),
+        ("predicate", new.predicate.as_deref().unwrap_or_default() != found.predicate.as_deref().unwrap_or_default()),
+        ("target", !target),
+        ("ordered", new.ordered != found.ordered),
+        ("key", new.key != found.key),
+        ("concurrency", new.concurrency.is_some_and(|n| n != found.concurrency)),
+        ("retry", new.retry.as_ref().is_some_and(|r| r.0 != found.retry)),
+        ("max_attempts", new.max_attempts.is_some_and(|n| n != found.max_attempts)),
+        ("timeout_ms", new.timeout_ms.is_some_and(|n| n != found.timeout_ms)),
+    ];
+    let differing: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(field, _)| *field).collect();
+    if differing.is_empty() {
+        return Ok(Created { value: found, secret: None });
+    }
+    let message = format!(
+        "subscription {:?} exists with another {}; change it, or ask for another name",
+        found.name,
+        differing.join(", ")
+    );
+    let mut problem = Problem::new(Code::Conflict, message);
+    problem.details = differing.iter().map(|f| ((*f).to_owned(), "differs".to_owned())).collect();
+    Err(problem)
 }
 
 fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Problem> {
@@ -658,6 +710,9 @@ pub fn why(state: &State, now: Now) -> (Option<String>, Option<Timestamp>) {
         return (Some(format!("the events that wait behind key {key:?}, before it reads on")), None);
     }
     if state.in_flight.len() >= usize::from(state.spec.subscription.concurrency) {
+        if state.spec.subscription.target.is_consumer() {
+            return (Some("a consumer to take what it is offered, or to acknowledge what it took".into()), None);
+        }
         return (Some("one of its requests to be answered".into()), None);
     }
     match state.retries.first() {

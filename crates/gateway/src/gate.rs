@@ -9,6 +9,7 @@ use nexus_core::{
     time::Timestamp,
 };
 use nexus_engine::{Hub, supervisor::TaskKind, trace};
+use nexus_services::{Registry, StateStore};
 use serde_json::Map;
 
 use crate::{
@@ -29,6 +30,11 @@ use crate::{
 pub(crate) struct Gate {
     /// The hub behind the doors.
     pub(crate) hub: Hub,
+    /// Services and the calls between them.
+    #[expect(dead_code, reason = "its routes are not open yet")]
+    pub(crate) registry: Registry,
+    /// Shared state.
+    pub(crate) state: StateStore,
     /// Settings.
     pub(crate) config: GatewayConfig,
     /// Figures.
@@ -41,6 +47,8 @@ pub(crate) struct Gate {
     pub(crate) schemas: Schemas,
     /// The generated description of the API.
     pub(crate) openapi: bytes::Bytes,
+    /// The GraphQL schema with its resolvers.
+    pub(crate) graphql: crate::graphql::Schema,
     /// Routes.
     pub(crate) router: Router,
     /// Origins that may read answers.

@@ -73,7 +73,8 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
         Auth::Socket => {
-            (principal.may_some("events:read") || principal.may_some("events:publish"), "events:read or events:publish")
+            let enough = ["events:read", "events:publish", "subscriptions:consume"];
+            (enough.iter().any(|s| principal.may_some(s)), "events:read, events:publish or subscriptions:consume")
         }
         Auth::Open | Auth::AnyToken | Auth::Signature => (true, ""),
     };
@@ -145,6 +146,23 @@ fn socket_proof(
         });
     }
     require(local(config, parts, peer))
+}
+
+/// The proof in a socket's query or protocol list, where there is one. What is there must hold.
+pub(crate) fn offered(hub: &Hub, tickets: &Tickets, parts: &Parts) -> Result<Option<Presented>, Problem> {
+    let offers = bearer(&parts.headers)?.is_some() || protocol_token(&parts.headers).is_some();
+    let (token, ticket) = query_proof(&parts.uri)?;
+    if !offers && token.is_none() && ticket.is_none() {
+        return Ok(None);
+    }
+    // No address: the local developer needs no proof, and this is about proofs.
+    let nobody = GatewayConfig { dev: false, ..GatewayConfig::default() };
+    socket_proof(hub, &nobody, tickets, parts, IpAddr::from([0, 0, 0, 0])).map(Some)
+}
+
+/// The proof that a token sent over an open socket is.
+pub(crate) fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> {
+    accept(hub, token)
 }
 
 fn query_proof(uri: &Uri) -> Result<(Option<String>, Option<String>), Problem> {

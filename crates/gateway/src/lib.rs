@@ -6,6 +6,8 @@
 //!
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
+//! - [`state`]: shared state, its history and its watches.
+//! - [`graphql()`]: the same rooms through one schema.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -14,9 +16,11 @@ mod admin;
 mod answer;
 mod call;
 mod config;
+mod consume;
 mod cors;
 mod error;
 mod gate;
+mod graphql;
 mod health;
 mod identity;
 mod ingress;
@@ -29,8 +33,10 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod state;
 mod stream;
 
 pub use config::{GatewayConfig, Network};
+pub use graphql::graphql;
 pub use openapi::openapi;
-pub use server::{ServeError, serve};
+pub use server::{Rooms, ServeError, serve};

@@ -161,7 +161,7 @@ fn auth(auth: Auth) -> String {
         Auth::Bearer(scope) => format!("scope {scope}"),
         Auth::AnyToken => "any token".to_owned(),
         Auth::Signature => "signature".to_owned(),
-        Auth::Socket => "scope events:read or events:publish".to_owned(),
+        Auth::Socket => "scope events:read or events:publish or subscriptions:consume".to_owned(),
         Auth::TestClock => "scope admin, with the test clock".to_owned(),
     }
 }

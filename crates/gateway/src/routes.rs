@@ -3,7 +3,7 @@
 //! The router is built from it, `/openapi.json` is generated from it, and a test walks it. A route that is not here
 //! does not exist.
 
-use std::{future::Future, pin::Pin};
+use std::{borrow::Cow, future::Future, pin::Pin};
 
 use http::Method;
 use nexus_core::problem::Problem;
@@ -11,9 +11,11 @@ use nexus_core::problem::Problem;
 use crate::{answer::Answer, call::Call};
 
 mod admin;
+mod consumers;
 mod doors;
 mod log;
 mod pages;
+mod state;
 
 /// What a handler gives back, in time.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
@@ -29,7 +31,7 @@ pub(crate) enum Auth {
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
-    /// A token with `events:read` or `events:publish`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
+    /// A token with `events:read`, `events:publish` or `subscriptions:consume`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
     Socket,
     /// Only with the test clock; otherwise the path does not exist.
     TestClock,
@@ -216,7 +218,8 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    doors::ROUTES.iter().chain(admin::ROUTES).chain(log::ROUTES).chain(pages::ROUTES)
+    let parts = [doors::ROUTES, state::ROUTES, admin::ROUTES, consumers::ROUTES, log::ROUTES, pages::ROUTES];
+    parts.into_iter().flatten()
 }
 
 /// The methods of one path.
@@ -267,7 +270,8 @@ impl Router {
 
     /// The route for a request; `HEAD` is answered as `GET` without its body.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
-        let Ok(hit) = self.paths.at(path) else { return Found::Nothing };
+        let path = spanning(path);
+        let Ok(hit) = self.paths.at(&path) else { return Found::Nothing };
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let Some((route, number)) = hit.value.iter().find(|(route, _)| route.method == *method) else {
             return Found::Methods(allowed(hit.value));
@@ -279,6 +283,22 @@ impl Router {
         }
         Found::Route(route, *number, params)
     }
+}
+
+/// Below this the rest of a path is one parameter, slashes and all.
+const SPANNING: &str = "/state/";
+/// What may stand behind such a parameter.
+const BEHIND: &str = "/history";
+
+/// A path in which the slashes of a key of `/state/{key}` and `/state/{key}/history` are escaped, as the router takes
+/// one segment for a parameter.
+fn spanning(path: &str) -> Cow<'_, str> {
+    let Some(rest) = path.strip_prefix(SPANNING) else { return path.into() };
+    let (key, behind) = match rest.strip_suffix(BEHIND) {
+        Some(key) if !key.is_empty() => (key, BEHIND),
+        _ => (rest, ""),
+    };
+    if key.contains('/') { format!("{SPANNING}{}{behind}", key.replace('/', "%2F")).into() } else { path.into() }
 }
 
 /// The names in `{}` of a path.
@@ -323,6 +343,23 @@ mod tests {
             }
         }
         assert!(names.len() > 60, "only {} routes", names.len());
+    }
+
+    #[test]
+    fn a_key_of_state_may_hold_slashes_unless_its_last_segment_is_history() {
+        let router = Router::new(false).expect("the table is sound");
+        let find = |path: &str| match router.find(&Method::GET, path) {
+            Found::Route(route, _, params) => (route.name, params.first().map(|(_, v)| v.clone()).unwrap_or_default()),
+            _ => ("", String::new()),
+        };
+        let state = |key: &str| ("get_state", key.to_owned());
+        assert_eq!(find("/state/a"), state("a"));
+        assert_eq!(find("/state/a/b//c/"), state("a%2Fb%2F%2Fc%2F"));
+        assert_eq!(find("/state/a%2Fhistory"), state("a%2Fhistory"));
+        assert_eq!(find("/state/history"), state("history"));
+        assert_eq!(find("/state/a/b/history"), ("state_history", "a%2Fb".to_owned()));
+        assert_eq!(find("/state").0, "list_state");
+        assert_eq!(find("/state/").0, "");
     }
 
     #[test]

@@ -39,7 +39,7 @@ fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
 /// All schemas by name.
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    let groups = [general(), events(), sources(), subscriptions(), deliveries(), rest()];
+    let groups = [general(), events(), state(), sources(), subscriptions(), consumers(), deliveries(), rest()];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -167,6 +167,50 @@ fn events() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn state() -> Vec<(&'static str, Value)> {
+    let whole_version = || json!({"type": "integer", "minimum": 0});
+    let version = [
+        ("value", json!({"description": "any JSON, as it was written"})),
+        ("version", whole_version()),
+        ("updated_at", time()),
+        ("updated_by", text()),
+        ("correlation_id", text()),
+        ("reason", text()),
+        ("expires_at", time()),
+        ("deleted", yes_no()),
+    ];
+    let mut item = version.to_vec();
+    item.push(("key", text()));
+    let put = [
+        ("value", json!({"description": "any JSON"})),
+        (
+            "expected_version",
+            json!({"type": ["integer", "null"], "minimum": 0, "description": "0: the key must not exist"}),
+        ),
+        ("ttl_seconds", json!({"type": ["integer", "null"], "minimum": 1, "description": "delete the key after this"})),
+    ];
+    let next = || ("next_cursor", json!({"type": ["string", "null"]}));
+    let written = [
+        ("success", json!({"const": true})),
+        ("key", text()),
+        ("version", whole_version()),
+        ("deleted", yes_no()),
+        ("merged", yes_no()),
+    ];
+    let required = ["value", "version", "updated_at", "updated_by"];
+    vec![
+        ("State", object(&["key", "value", "version", "updated_at"], &item)),
+        ("StateVersion", object(&required, &version)),
+        ("PutState", object(&["value"], &put)),
+        ("StateWritten", object(&["success", "key", "version"], &written)),
+        ("StateList", object(&["items", "next_cursor"], &[("items", list(named("State"))), next()])),
+        (
+            "StateHistory",
+            object(&["key", "history"], &[("key", text()), ("history", list(named("StateVersion"))), next()]),
+        ),
+    ]
+}
+
 fn sources() -> Vec<(&'static str, Value)> {
     let common = || {
         vec![
@@ -220,7 +264,7 @@ fn subscriptions() -> Vec<(&'static str, Value)> {
             ("predicate", json!({"type": "string", "description": "screened jq, true for what is wanted"})),
             (
                 "target",
-                json!({"type": "object", "description": "{kind: webhook|http|handler, url, method, headers, body}"}),
+                json!({"type": "object", "description": "{kind: webhook|http|handler|consumer, url, method, headers, body}"}),
             ),
             ("on_dead", one_of(&["continue", "hold"])),
             ("concurrency", whole()),
@@ -254,6 +298,7 @@ fn subscriptions() -> Vec<(&'static str, Value)> {
     ]);
     vec![
         ("NewSubscription", object(&["name"], &new)),
+        ("EnsuredSubscription", object(&[], &new)),
         ("SubscriptionPatch", object(&[], &patch)),
         ("Subscription", object(&["name"], &full)),
         ("SubscriptionList", list(named("Subscription"))),
@@ -261,6 +306,62 @@ fn subscriptions() -> Vec<(&'static str, Value)> {
         ("Sample", object(&[], &[("payload", json!({}))])),
         ("Exchange", json!({"type": "object", "description": "request, response or error, latency_ms"})),
         ("EndpointList", list(json!({"type": "object"}))),
+    ]
+}
+
+fn consumers() -> Vec<(&'static str, Value)> {
+    let delivery = [
+        ("subscription", text()),
+        ("lease", json!({"type": "string", "description": "settle it with this"})),
+        ("lease_ms", json!({"type": "integer", "description": "how long the lease lasts from when it was taken"})),
+        ("delivery_id", json!({"type": "string", "description": "the same at every attempt"})),
+        ("attempt", json!({"type": "integer", "minimum": 1})),
+        ("event", json!({"type": "string", "description": "the name in the form that the subscription asked for"})),
+        ("topic", text()),
+        ("payload", json!({})),
+        ("id", text()),
+        ("seq", whole()),
+        ("timestamp", time()),
+        ("source", text()),
+        ("subject", text()),
+        ("correlation_id", text()),
+        ("replay", json!({"type": "integer", "description": "the replay that it belongs to, if any"})),
+    ];
+    let required = [
+        "subscription",
+        "lease",
+        "lease_ms",
+        "delivery_id",
+        "attempt",
+        "event",
+        "topic",
+        "payload",
+        "id",
+        "seq",
+        "timestamp",
+    ];
+    let most = json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 10});
+    let wait = json!({"type": "integer", "minimum": 0, "maximum": 60_000, "default": 0});
+    let delay = json!({"type": "integer", "minimum": 0, "description": "absent: as the retry schedule says"});
+    let more =
+        json!({"type": "integer", "minimum": 0, "maximum": 43_200_000, "description": "absent: timeout_ms again"});
+    let unheld =
+        json!({"type": "array", "items": {"type": "string"}, "description": "leases that are not held any more"});
+    vec![
+        ("Pull", object(&[], &[("max", most), ("wait_ms", wait)])),
+        ("ConsumerDelivery", object(&required, &delivery)),
+        ("Pulled", list(named("ConsumerDelivery"))),
+        (
+            "Ack",
+            object(
+                &["leases"],
+                &[("leases", json!({"type": "array", "items": text(), "minItems": 1, "maxItems": 1000}))],
+            ),
+        ),
+        ("Acked", object(&["acked", "unheld"], &[("acked", whole()), ("unheld", unheld)])),
+        ("Nack", object(&["lease"], &[("lease", text()), ("delay_ms", delay), ("reason", text())])),
+        ("Extend", object(&["lease"], &[("lease", text()), ("ms", more)])),
+        ("Extended", object(&["lease", "extended_ms"], &[("lease", text()), ("extended_ms", whole())])),
     ]
 }
 
@@ -341,11 +442,48 @@ fn rest() -> Vec<(&'static str, Value)> {
         ("Advance", object(&["advance"], &[("advance", json!({"type": "string", "examples": ["7d", "1h30m"]}))])),
         ("Now", object(&["now"], &[("now", time())])),
         ("Head", json!({"type": "object", "description": "epoch, seq, first, hash, time"})),
-        ("VerifyRequest", object(&[], &[("against", named("Checkpoint"))])),
-        ("VerifyReport", json!({"type": "object"})),
+        (
+            "VerifyRequest",
+            object(&[], &[("against", named("Checkpoint")), ("after", named("Place")), ("limit", whole())]),
+        ),
+        (
+            "VerifyReport",
+            json!({"type": "object", "description": "ok, events, first, last, head, erased, epoch, compared, cut, next, bad_seq, problem"}),
+        ),
+        ("Place", object(&["seq", "hash"], &[("seq", whole()), ("hash", text())])),
         ("Checkpoint", json!({"type": "object", "description": "epoch, seq, hash, time, public_key, signature"})),
         ("RedactRequest", object(&["reason"], &[("event_id", text()), ("subject", text()), ("reason", text())])),
         ("ExportLine", json!({"type": "object", "description": "one event per line"})),
         ("ImportReport", json!({"type": "object"})),
+        (
+            "GraphqlRequest",
+            object(
+                &["query"],
+                &[
+                    ("query", text()),
+                    ("operationName", json!({"type": ["string", "null"]})),
+                    ("variables", json!({"type": ["object", "null"]})),
+                ],
+            ),
+        ),
+        (
+            "GraphqlResponse",
+            object(
+                &["data"],
+                &[("data", json!({"type": ["object", "null"]})), ("errors", list(named("GraphqlError")))],
+            ),
+        ),
+        (
+            "GraphqlError",
+            object(
+                &["message", "extensions"],
+                &[
+                    ("message", text()),
+                    ("locations", list(json!({"type": "object"}))),
+                    ("path", list(json!({"type": ["string", "integer"]}))),
+                    ("extensions", object(&["code", "retryable"], &[("code", text()), ("retryable", yes_no())])),
+                ],
+            ),
+        ),
     ]
 }

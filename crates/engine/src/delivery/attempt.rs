@@ -176,6 +176,7 @@ impl Sender {
                 status: None,
                 error,
                 retry_after: None,
+                retry_in: None,
                 started,
                 latency,
                 request_head: None,
@@ -204,6 +205,7 @@ impl Sender {
                     status: Some(status),
                     error: (!success).then(|| format!("the endpoint answered {status}")),
                     retry_after: retry_after(&response.headers),
+                    retry_in: None,
                     started,
                     latency: response.latency,
                     request_head: request_head.or_else(|| (!success).then_some(line)),
@@ -303,6 +305,7 @@ impl Sender {
                 (method.as_str(), url, headers, body)
             }
             Target::Handler { .. } => return Err("a handler has no request".into()),
+            Target::Consumer {} => return Err("consumers take deliveries by themselves: no request is sent".into()),
         };
         let mut request = Request::post(url, body, reach);
         request.method = method.parse().map_err(|_| format!("{method:?} is no HTTP method"))?;
@@ -389,6 +392,7 @@ fn failed(error: String, started: nexus_core::time::Timestamp, latency: Duration
         status: None,
         error: Some(error),
         retry_after: None,
+        retry_in: None,
         started,
         latency,
         request_head: None,

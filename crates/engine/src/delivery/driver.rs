@@ -29,9 +29,9 @@ use super::{
     key::DeliveryKey,
     machine::{Effect, Machine, Now},
     notice::Notice,
-    outcome::Answer,
+    outcome::{Answer, Made},
 };
-use crate::{metrics::Metrics, supervisor::Spawn, tail::Tail};
+use crate::{consumers::Consumers, metrics::Metrics, supervisor::Spawn, tail::Tail};
 
 /// Bookkeeping is saved at least this often while there is any.
 const SAVE_EVERY: Duration = Duration::from_millis(250);
@@ -55,6 +55,7 @@ pub struct Driver {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tail: Arc<Tail>,
     pub(crate) sender: Arc<Sender>,
+    pub(crate) consumers: Arc<Consumers>,
     pub(crate) spawn: Spawn,
     pub(crate) fence: Fence,
     pub(crate) metrics: Arc<Metrics>,
@@ -62,8 +63,8 @@ pub struct Driver {
     pub(crate) notices: mpsc::Sender<Notice>,
 }
 
-/// The answer to an attempt; `None`: the event's data is gone, there was nothing to send.
-type Outcome = (SubNo, DeliveryKey, Option<Answer>);
+/// What came of an attempt.
+type Outcome = (SubNo, DeliveryKey, Made);
 type PageRead = (SubNo, u8, SeqRange, tasks::Page);
 
 struct Running {
@@ -238,14 +239,15 @@ impl Running {
         patience.max(Duration::from_millis(1))
     }
 
-    fn outcome(&mut self, (sub, delivery, answer): Outcome) {
+    fn outcome(&mut self, (sub, delivery, made): Outcome) {
         let now = self.now();
-        match answer {
-            Some(answer) => {
+        match made {
+            Made::Answered(answer) => {
                 self.count(sub, &answer);
                 self.driver.machine.outcome(sub, delivery, answer, now);
             }
-            None => self.driver.machine.expired(sub, delivery, now),
+            Made::Expired => self.driver.machine.expired(sub, delivery, now),
+            Made::Withdrawn(event) => self.driver.machine.withdrawn(sub, delivery, &event, now),
         }
     }
 
@@ -302,6 +304,7 @@ impl Running {
 
     fn change(&mut self, change: Change) {
         let now = self.now();
+        self.driver.consumers.hear(&change);
         let machine = &mut self.driver.machine;
         match change {
             Change::Add(spec, active, from) => machine.add(spec, active, from, now),
@@ -339,9 +342,12 @@ impl Running {
         if let Notice::Dead(_) = notice {
             self.driver.metrics.dead_letters.inc();
             self.dying.push(notice);
-        } else {
-            self.pending.push_back(notice);
+            return;
         }
+        if let Notice::Stop { sub, .. } = notice {
+            self.driver.consumers.close(sub);
+        }
+        self.pending.push_back(notice);
     }
 
     /// Notices wait here while their reader is busy; those of dead letters may be dropped, as they are in the store.

@@ -275,9 +275,9 @@ impl Machine {
         self.live_open.keys().next().copied().unwrap_or(self.head + 1)
     }
 
-    /// Nothing is out, nothing is waiting to be read or saved: only time or an event can change anything.
+    /// Nothing is out (but what waits for consumers), nothing is waiting to be read or saved: only time or an event can change anything.
     pub fn is_quiet(&self, log_head: Seq) -> bool {
-        self.attempts_out == 0
+        self.attempts_out <= self.offered()
             && self.reads_out == 0
             && self.head >= log_head
             && self.effects.is_empty()

@@ -20,3 +20,4 @@ pub mod save;
 mod sending;
 pub mod spec;
 pub mod state;
+mod withdrawn;

@@ -1,8 +1,9 @@
 //! What an answer means: settled, tried again, dead, or the endpoint is unwell.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use nexus_core::{
+    event::StoredEvent,
     retry::{RETRY_AFTER_CAP, Verdict},
     store::{Exception, ExceptionState, SubNo},
     time::Timestamp,
@@ -58,6 +59,8 @@ pub struct Answer {
     pub error: Option<String>,
     /// The endpoint asked to wait so long.
     pub retry_after: Option<Duration>,
+    /// A consumer asked for exactly this wait, instead of the schedule's.
+    pub retry_in: Option<Duration>,
     /// When the attempt began.
     pub started: Timestamp,
     /// How long it took.
@@ -66,6 +69,17 @@ pub struct Answer {
     pub request_head: Option<String>,
     /// See above.
     pub response_head: Option<String>,
+}
+
+/// What came of an [`Effect::Attempt`].
+#[derive(Debug)]
+pub enum Made {
+    /// It was made; see [`Machine::outcome`].
+    Answered(Answer),
+    /// The event's data is gone, there was nothing to send; see [`Machine::expired`].
+    Expired,
+    /// It was never made, as nobody took what was offered; see [`Machine::withdrawn`].
+    Withdrawn(Arc<StoredEvent>),
 }
 
 impl Answer {
@@ -227,8 +241,9 @@ impl Machine {
         if flight.counts {
             exception.attempts = exception.attempts.saturating_add(1);
             let wait = state.spec.subscription.retry.wait(exception.attempts, random);
-            let asked = answer.retry_after.unwrap_or_default().min(RETRY_AFTER_CAP);
-            exception.next_at = now.wall.plus(wait.max(asked));
+            let asked = answer.retry_after.unwrap_or_default();
+            let wait = answer.retry_in.unwrap_or_else(|| wait.max(asked.min(RETRY_AFTER_CAP)));
+            exception.next_at = now.wall.plus(wait.min(RETRY_AFTER_CAP.max(state.spec.subscription.longest_wait())));
         }
         if fresh {
             if let Some(key) = &flight.key {

@@ -76,7 +76,7 @@ fn expressions(target: &Target) -> Vec<&str> {
     let (url, headers, body) = match target {
         Target::Webhook { headers, .. } => (None, headers, None),
         Target::Http { url, headers, body, .. } => (url.strip_prefix('='), headers, body.as_deref()),
-        Target::Handler { .. } => return Vec::new(),
+        Target::Handler { .. } | Target::Consumer {} => return Vec::new(),
     };
     let values = headers.values().filter_map(|value| value.strip_prefix('='));
     url.into_iter().chain(body).chain(values).collect()

@@ -329,13 +329,18 @@ impl State {
         Some(Pick::Fresh { lane, key, waiting })
     }
 
-    /// A probe that never failed before did not come through: its event waits again, first in its line.
+    /// An attempt that counts for nothing (a probe that did not come through, an offer nobody took): its event waits again,
+    /// in its place in the line.
     pub fn put_back(&mut self, lane: u8, key: Option<String>, event: Arc<StoredEvent>) {
         self.ready_bytes += event.weight();
         let waiting = Waiting { seq: event.seq, event };
         match key {
             Some(key) => self.keys.put_back(key, waiting),
-            None => self.lane(lane).ready.push_front(waiting),
+            None => {
+                let ready = &mut self.lane(lane).ready;
+                let place = ready.partition_point(|w| w.seq < waiting.seq);
+                ready.insert(place, waiting);
+            }
         }
     }
 }

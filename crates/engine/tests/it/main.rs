@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test they help"
 )]
 
+mod consumers;
 mod deliveries;
 mod faults;
 mod keeping;

@@ -3,10 +3,13 @@
 use nexus_core::problem::Problem;
 use nexus_engine::subscription::{NewSubscription, Subscription, SubscriptionPatch};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{many, one, removed, shown};
-use crate::{answer::Answer, call::Call};
+use crate::{
+    answer::Answer,
+    call::{Call, typed},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +66,25 @@ pub(crate) async fn update(mut call: Call) -> Result<Answer, Problem> {
     let patch: SubscriptionPatch = call.json().await?;
     let updated = call.hub().subscriptions().update(&call.param("name")?, patch, call.principal()?).await?;
     Answer::data(&told(&updated.value, updated.secret)?)
+}
+
+/// `PUT /api/v1/subscriptions/{name}`: the name may be left out of the body.
+pub(crate) async fn ensure(mut call: Call) -> Result<Answer, Problem> {
+    let name = call.param("name")?;
+    let mut fields: Map<String, Value> = call.json().await?;
+    match fields.get("name") {
+        None => {
+            fields.insert("name".to_owned(), name.into());
+        }
+        Some(said) if *said == name => {}
+        Some(_) => {
+            return Err(Problem::field("name", format!("the path names {name:?}; leave it out, or say the same")));
+        }
+    }
+    let body = Value::Object(fields).to_string();
+    let new: NewSubscription = typed(body.as_bytes())?;
+    let ensured = call.hub().subscriptions().ensure(new, call.principal()?).await?;
+    Answer::data(&told(&ensured.value, ensured.secret)?)
 }
 
 /// `DELETE /api/v1/subscriptions/{name}`.

@@ -2,6 +2,8 @@
 
 use nexus_core::{event::NewEvent, id::EventId, limits::ID_BYTES, problem::Problem};
 
+use nexus_services::state::Origin;
+
 use crate::{call::Call, error::malformed};
 
 /// What the headers say of all events of a request.
@@ -48,6 +50,17 @@ impl Lineage {
             }
         }
         Ok(lineage)
+    }
+
+    /// It as the origin of a change of state by `who`.
+    pub(crate) fn origin(self, who: &str) -> Origin {
+        Origin {
+            by: who.to_owned(),
+            correlation: self.correlation,
+            causation: self.causation,
+            depth: self.depth,
+            traceparent: self.traceparent,
+        }
     }
 
     /// The share of one of several events of a request: one `Idempotency-Key` covers them all.

@@ -78,6 +78,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .about("Subscriptions", "One subscription")
         .may("subscriptions:read")
         .gives(json("Subscription")),
+    route(Method::PUT, "/api/v1/subscriptions/{name}", "ensure_subscription", |c| Box::pin(subscriptions::ensure(c)))
+        .about("Subscriptions", "Make a subscription where there is none of this name; 409 where one differs")
+        .may("subscriptions:write")
+        .audit(Audit::Writes("subscription.created"))
+        .takes(&[json("EnsuredSubscription")])
+        .gives(json("Subscription")),
     route(Method::PATCH, "/api/v1/subscriptions/{name}", "update_subscription", |c| Box::pin(subscriptions::update(c)))
         .about("Subscriptions", "Change a subscription; absent fields stay")
         .may("subscriptions:write")

@@ -1,11 +1,11 @@
 //! Frames that come in: NEO has `action`, Core has `type`; whatever else is answered with an error frame.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use bytes::Bytes;
 use nexus_core::{
     json,
-    limits::{JSON_DEPTH, SOCKET_SUBSCRIPTIONS},
+    limits::{CONSUMER_HELD, JSON_DEPTH, SOCKET_SUBSCRIPTIONS},
     problem::{Code, Problem},
     topic::TopicFilter,
 };
@@ -13,7 +13,7 @@ use nexus_engine::tail::Start;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Dialect, parse_since, since_form};
+use super::{Dialect, consuming::Consumption, parse_since, since_form};
 use crate::ingress::{Draft, draft_priority};
 
 /// What a frame asks for.
@@ -41,6 +41,8 @@ pub(crate) enum Asked {
     },
     /// An event to store.
     Publish(Box<Draft>),
+    /// Something about deliveries of subscriptions that are consumed.
+    Consumption(Consumption),
     /// A sign of life.
     Ping,
 }
@@ -64,12 +66,28 @@ struct Frame<'a> {
     events: Value,
     #[serde(default)]
     topic: Value,
+    #[serde(default)]
+    topics: Value,
     #[serde(default, borrow)]
     payload: Option<&'a RawValue>,
     #[serde(default)]
     priority: Value,
     #[serde(default)]
     since: Value,
+    #[serde(default)]
+    subscription: Value,
+    #[serde(default)]
+    max: Value,
+    #[serde(default)]
+    lease: Value,
+    #[serde(default)]
+    leases: Value,
+    #[serde(default)]
+    delay_ms: Value,
+    #[serde(default)]
+    reason: Value,
+    #[serde(default)]
+    ms: Value,
 }
 
 /// Reads a text frame.
@@ -83,8 +101,7 @@ pub(crate) fn parse(text: &Bytes) -> Result<Asked, Refused> {
     if !frame.kind.is_null() {
         return core(&frame, text).map_err(|problem| Refused { dialect: Some(Dialect::Core), problem });
     }
-    let message =
-        r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, ping)"#;
+    let message = r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, consume, ack, nack, extend, ping)"#;
     Err(unknown(wrong(message)))
 }
 
@@ -92,17 +109,20 @@ fn wrong(message: impl Into<String>) -> Problem {
     Problem::new(Code::Malformed, message)
 }
 
+/// The texts of a list that is not empty.
+fn texts(list: &Value, field: &str, form: &str) -> Result<Vec<String>, Problem> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    let names: Option<Vec<String>> = items.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+    match names.filter(|names| !names.is_empty()) {
+        Some(names) if names.len() <= SOCKET_SUBSCRIPTIONS => Ok(names),
+        Some(_) => Err(Problem::new(Code::TooLarge, format!("at most {SOCKET_SUBSCRIPTIONS} {field}"))),
+        None => Err(wrong(format!("{field} must be a list of names or filters: {form}"))),
+    }
+}
+
 fn neo(frame: &Frame<'_>) -> Result<Asked, Problem> {
     let form = r#"{"action":"subscribe","events":["PAYMENT_RECEIVED"]}"#;
-    let names = || {
-        let items = frame.events.as_array().map(Vec::as_slice).unwrap_or_default();
-        let names: Option<Vec<String>> = items.iter().map(|v| v.as_str().map(str::to_owned)).collect();
-        match names.filter(|names| !names.is_empty()) {
-            Some(names) if names.len() <= SOCKET_SUBSCRIPTIONS => Ok(names),
-            Some(_) => Err(Problem::new(Code::TooLarge, format!("at most {SOCKET_SUBSCRIPTIONS} events"))),
-            None => Err(wrong(format!("events must be a list of names or filters: {form}"))),
-        }
-    };
+    let names = || texts(&frame.events, "events", form);
     let dialect = Dialect::Neo;
     match frame.action.as_str() {
         Some("subscribe") => {
@@ -122,14 +142,19 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
         Value::String(topic) => Ok(topic.clone()),
         other => Err(wrong(format!("topic must be a text, not {other}"))),
     };
+    // Several at once begin at one place, so that a client that comes back misses nothing between two frames.
+    let names = || match &frame.topics {
+        Value::Null => Ok(vec![topic()?]),
+        list => texts(list, "topics", r#"{"type":"subscribe","topics":["order.*","user.created"]}"#),
+    };
     let dialect = Dialect::Core;
     match frame.kind.as_str() {
         Some("subscribe") => {
-            let names = vec![topic()?];
+            let names = names()?;
             Ok(Asked::Subscribe { dialect, filters: filters(&names)?, names, since: since(&frame.since)? })
         }
         Some("unsubscribe") => {
-            let names = vec![topic()?];
+            let names = names()?;
             Ok(Asked::Unsubscribe { dialect, filters: filters(&names)?, names })
         }
         Some("publish") => {
@@ -139,7 +164,51 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
             Ok(Asked::Publish(Box::new(draft)))
         }
         Some("ping") => Ok(Asked::Ping),
-        _ => Err(wrong(format!("unknown type {}; subscribe, unsubscribe, publish and ping are known", frame.kind))),
+        Some("consume" | "ack" | "nack" | "extend") => consumption(frame).map(Asked::Consumption),
+        _ => Err(wrong(format!(
+            "unknown type {}; subscribe, unsubscribe, publish, consume, ack, nack, extend and ping are known",
+            frame.kind
+        ))),
+    }
+}
+
+fn consumption(frame: &Frame<'_>) -> Result<Consumption, Problem> {
+    let millis = |name, value| number(name, value).map(|n| n.map(Duration::from_millis));
+    Ok(match frame.kind.as_str() {
+        Some("consume") => {
+            let most = number("max", &frame.max)?.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            Consumption::Consume { subscription: needed("subscription", &frame.subscription)?, most }
+        }
+        Some("ack") => Consumption::Ack(leases(frame)?),
+        Some("nack") => {
+            let reason = (!frame.reason.is_null()).then(|| needed("reason", &frame.reason)).transpose()?;
+            let delay = millis("delay_ms", &frame.delay_ms)?;
+            Consumption::Nack { lease: needed("lease", &frame.lease)?, delay, reason }
+        }
+        _ => Consumption::Extend { lease: needed("lease", &frame.lease)?, by: millis("ms", &frame.ms)? },
+    })
+}
+
+/// `lease`, or several as `leases`.
+fn leases(frame: &Frame<'_>) -> Result<Vec<String>, Problem> {
+    let Some(items) = frame.leases.as_array() else { return Ok(vec![needed("lease", &frame.lease)?]) };
+    if items.is_empty() || items.len() > CONSUMER_HELD {
+        return Err(wrong(format!("leases must name 1 to {CONSUMER_HELD} leases")));
+    }
+    items.iter().map(|item| needed("leases", item)).collect()
+}
+
+fn needed(name: &str, value: &Value) -> Result<String, Problem> {
+    match value.as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(wrong(format!("{name} must be a text, not {value}"))),
+    }
+}
+
+fn number(name: &str, value: &Value) -> Result<Option<u64>, Problem> {
+    match value {
+        Value::Null => Ok(None),
+        value => value.as_u64().map(Some).ok_or_else(|| wrong(format!("{name} must be a whole number, not {value}"))),
     }
 }
 
@@ -197,9 +266,20 @@ mod tests {
             (Some(Dialect::Neo), r#"{"action":7}"#),
             (Some(Dialect::Neo), r#"{"action":"subscribe","events":["a"],"since":"x"}"#),
             (Some(Dialect::Core), r#"{"type":"subscribe"}"#),
+            (Some(Dialect::Core), r#"{"type":"subscribe","topics":[]}"#),
+            (Some(Dialect::Core), r#"{"type":"subscribe","topics":["a",null]}"#),
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a.*","payload":1}"#),
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a","payload":1,"priority":9}"#),
             (Some(Dialect::Core), r#"{"type":"nope"}"#),
+            (Some(Dialect::Core), r#"{"type":"consume"}"#),
+            (Some(Dialect::Core), r#"{"type":"consume","subscription":"a","max":-1}"#),
+            (Some(Dialect::Core), r#"{"type":"consume","subscription":7}"#),
+            (Some(Dialect::Core), r#"{"type":"ack"}"#),
+            (Some(Dialect::Core), r#"{"type":"ack","leases":[]}"#),
+            (Some(Dialect::Core), r#"{"type":"ack","leases":[7]}"#),
+            (Some(Dialect::Core), r#"{"type":"nack","lease":"x","delay_ms":"soon"}"#),
+            (Some(Dialect::Core), r#"{"type":"nack","lease":"x","reason":7}"#),
+            (Some(Dialect::Core), r#"{"type":"extend","lease":"x","ms":1.5}"#),
         ];
         for (dialect, text) in cases {
             let refused = read(text).expect_err(text);
@@ -216,7 +296,7 @@ mod tests {
 
         #[test]
         fn no_object_with_the_known_keys_panics(
-            key in "(action|type|events|topic|since|priority|payload)",
+            key in "(action|type|events|topic|topics|since|priority|payload)",
             value in "(\\[\\]|null|7|\"subscribe\"|\"publish\"|\\{\\}|true|\"\\\\u0041\"|-1e9)",
             second in "(\"subscribe\"|\"ping\"|\"publish\"|1)",
         ) {

@@ -115,7 +115,7 @@ pub(crate) fn record(event: &StoredEvent) -> String {
 }
 
 /// The data as JSON text on one line: a raw line break can only be white space between tokens.
-fn payload(event: &StoredEvent) -> std::borrow::Cow<'_, str> {
+pub(crate) fn payload(event: &StoredEvent) -> std::borrow::Cow<'_, str> {
     let text = String::from_utf8_lossy(event.json());
     if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text }
 }
@@ -129,13 +129,18 @@ fn text(value: &str) -> String {
     Value::from(value).to_string()
 }
 
-/// The answer to a subscription that was made or ended.
-pub(crate) fn subscribed(dialect: Dialect, made: bool, asked: &[String]) -> String {
-    let word = if made { "subscribed" } else { "unsubscribed" };
-    match dialect {
-        Dialect::Core => json!({"type": word, "topic": asked.first()}).to_string(),
-        Dialect::Neo | Dialect::Kyros => json!({"status": word, "events": asked}).to_string(),
+/// The answer to a subscription that was made at a place of the log (`epoch:seq`), or ended.
+pub(crate) fn subscribed(dialect: Dialect, asked: &[String], position: Option<&str>) -> String {
+    let word = if position.is_some() { "subscribed" } else { "unsubscribed" };
+    let mut answer = match (dialect, asked) {
+        (Dialect::Core, [topic]) => json!({"type": word, "topic": topic}),
+        (Dialect::Core, topics) => json!({"type": word, "topics": topics}),
+        (Dialect::Neo | Dialect::Kyros, events) => return json!({"status": word, "events": events}).to_string(),
+    };
+    if let (Some(position), Some(fields)) = (position, answer.as_object_mut()) {
+        fields.insert("position".to_owned(), position.into());
     }
+    answer.to_string()
 }
 
 /// A refusal. A frame of no dialect is answered so that both readers see it.
@@ -152,6 +157,15 @@ pub(crate) fn error(dialect: Option<Dialect>, code: Code, message: &str) -> Stri
 /// [`error`] for a problem.
 pub(crate) fn problem(dialect: Option<Dialect>, problem: &Problem) -> String {
     error(dialect, problem.code, &problem.message)
+}
+
+/// [`problem`] about one lease.
+pub(crate) fn about_lease(problem: &Problem, lease: Option<&str>) -> String {
+    let mut frame = json!({"type": "error", "code": problem.code.as_str(), "message": problem.message});
+    if let Some(lease) = lease {
+        frame["lease"] = lease.into();
+    }
+    frame.to_string()
 }
 
 /// Events that can't be had any more.

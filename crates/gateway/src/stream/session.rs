@@ -4,10 +4,10 @@
 //! it has met the first; meanwhile the first waits, so that every subscription sees the log in order. All frames of a
 //! batch are written together.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use nexus_core::{
     bucket::Bucket,
     event::Seq,
@@ -17,21 +17,17 @@ use nexus_core::{
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
 use prometheus_client::metrics::counter::Counter;
-use tokio::{io::AsyncReadExt, net::TcpStream};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        protocol::{CloseFrame, frame::coding::CloseCode},
-    },
-};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::{
     Dialect, Sight, alias,
+    consuming::{Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
+    wire::{End, Socket, close, send},
 };
 use crate::{
+    consume,
     gate::Gate,
     identity::Presented,
     ingress::{Draft, Lineage, finish, publish::may_publish},
@@ -40,8 +36,6 @@ use crate::{
 
 /// Frames beyond the rate in a row after which the socket is closed.
 const PATIENCE: u32 = 20;
-/// How long a closing socket waits for its client to have read why.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// One filter in one dialect.
 #[derive(Clone, Debug)]
@@ -68,18 +62,6 @@ impl CatchUp {
     }
 }
 
-/// Why a session ends.
-enum End {
-    /// The client closed, or the connection broke.
-    Gone,
-    /// We close, and say why.
-    Close(CloseCode, &'static str),
-    /// The client does not read: nothing can be said.
-    Stuck,
-}
-
-type Socket = WebSocketStream<TcpStream>;
-
 /// One socket.
 pub(crate) struct Session {
     gate: Arc<Gate>,
@@ -88,6 +70,7 @@ pub(crate) struct Session {
     subs: Vec<Sub>,
     live: Option<Follower>,
     past: VecDeque<CatchUp>,
+    consuming: Consuming,
     bucket: Bucket,
     over_rate: u32,
     sent: Counter,
@@ -98,8 +81,18 @@ impl Session {
     pub(crate) fn new(gate: Arc<Gate>, who: Presented, subs: Vec<Sub>, since: Start) -> Self {
         let sight = Sight::of(&who.principal);
         let sent = gate.metrics.frames("websocket");
-        let (past, bucket) = (VecDeque::new(), Bucket::default());
-        let mut session = Self { gate, who, sight, subs: Vec::new(), live: None, past, bucket, over_rate: 0, sent };
+        let mut session = Self {
+            gate,
+            who,
+            sight,
+            subs: Vec::new(),
+            live: None,
+            past: VecDeque::new(),
+            consuming: Consuming::default(),
+            bucket: Bucket::default(),
+            over_rate: 0,
+            sent,
+        };
         if !subs.is_empty() {
             session.begin(subs, since);
         }
@@ -108,10 +101,9 @@ impl Session {
 
     /// Runs until either side ends it.
     pub(crate) async fn run(mut self, mut socket: Socket) {
-        match self.serve(&mut socket).await {
-            End::Gone | End::Stuck => {}
-            End::Close(code, reason) => close(socket, code, reason).await,
-        }
+        let end = self.serve(&mut socket).await;
+        self.gate.metrics.closed("websocket", &end);
+        close(socket, &end).await;
     }
 
     async fn serve(&mut self, socket: &mut Socket) -> End {
@@ -126,19 +118,20 @@ impl Session {
                     silent = 0;
                     match message {
                         Some(Ok(message)) => self.on_message(socket, message).await,
-                        Some(Err(error)) => Err(ended_by(&error)),
-                        None => Err(End::Gone),
+                        Some(Err(error)) => Err(End::of(&error)),
+                        None => Err(End::Lost),
                     }
                 }
                 batch = next_batch(&mut self.past, &mut self.live) => match batch {
                     Some(batch) => self.on_batch(socket, batch).await,
-                    None => Err(End::Close(CloseCode::Away, "the hub is stopping")),
+                    None => Err(End::Stopping),
                 },
+                came = self.consuming.next() => self.on_delivery(socket, came).await,
                 _ = tick.tick() => {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
-                () = stopping.cancelled() => Err(End::Close(CloseCode::Away, "the hub is stopping")),
+                () = stopping.cancelled() => Err(End::Stopping),
             };
             if let Err(end) = ended {
                 return end;
@@ -149,10 +142,10 @@ impl Session {
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
         if !self.who.still_holds(&self.gate.hub) {
-            return Err(End::Close(CloseCode::Policy, "the token was revoked or has expired"));
+            return Err(End::TokenEnded);
         }
         match silent {
-            12.. => Err(End::Close(CloseCode::Policy, "no sign of life")),
+            12.. => Err(End::Silent),
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
@@ -164,21 +157,30 @@ impl Session {
             // Pongs are answered by the library when the next write is flushed.
             Message::Ping(_) => return self.send(socket, Vec::new()).await,
             Message::Pong(_) | Message::Frame(_) => return Ok(()),
-            Message::Binary(_) => return Err(End::Close(CloseCode::Unsupported, "send text frames with JSON")),
-            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => return Err(End::Binary),
+            Message::Close(_) => return Err(End::Closed),
         };
-        let now = self.gate.hub.clock().mono();
-        if self.bucket.take(self.gate.config.frame_rate, now).is_err() {
-            self.gate.metrics.refused(Code::RateLimited);
-            self.over_rate += 1;
-            if self.over_rate > PATIENCE {
-                return Err(End::Close(CloseCode::Policy, "too many frames"));
-            }
-            let message = format!("more than {} frames", self.gate.config.frame_rate);
-            return self.say(socket, frame_out::error(None, Code::RateLimited, &message)).await;
+        let asked = frame_in::parse(&text);
+        // Whoever settles what it was handed is as fast as the hub is: that must not count against it.
+        let settling = match &asked {
+            Ok(Asked::Consumption(asked)) => asked.settles(),
+            _ => false,
+        };
+        if !settling && let Some(refusal) = self.over_rate()? {
+            return self.say(socket, refusal).await;
         }
-        self.over_rate = 0;
-        let reply = match frame_in::parse(&text) {
+        let reply = match asked {
+            Ok(Asked::Consumption(asked)) => match self.consuming.obey(&self.gate.hub, &self.who, asked) {
+                Ok(None) => return Ok(()),
+                Ok(Some(reply)) => Ok(reply),
+                Err((problem, lease)) => {
+                    self.gate.metrics.refused(problem.code);
+                    if settling && let Some(refusal) = self.over_rate()? {
+                        return self.say(socket, refusal).await;
+                    }
+                    Ok(frame_out::about_lease(&problem, lease.as_deref()))
+                }
+            },
             Ok(asked) => self.obey(asked).await,
             Err(refused) => Err(refused),
         };
@@ -189,14 +191,48 @@ impl Session {
         self.say(socket, reply).await
     }
 
+    /// Counts a frame: nothing, what to answer instead of obeying it, or the end.
+    fn over_rate(&mut self) -> Result<Option<String>, End> {
+        let now = self.gate.hub.clock().mono();
+        if self.bucket.take(self.gate.config.frame_rate, now).is_ok() {
+            self.over_rate = 0;
+            return Ok(None);
+        }
+        self.gate.metrics.refused(Code::RateLimited);
+        self.over_rate += 1;
+        if self.over_rate > PATIENCE {
+            return Err(End::TooFast);
+        }
+        let message = format!("more than {} frames", self.gate.config.frame_rate);
+        Ok(Some(frame_out::error(None, Code::RateLimited, &message)))
+    }
+
+    /// Hands deliveries over. What does not reach the client is given back when the session ends.
+    async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), End> {
+        match came {
+            Came::Taken(taken) => {
+                let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();
+                self.sent.inc_by(frames.len() as u64);
+                self.send(socket, frames).await
+            }
+            Came::Gone(name) => {
+                let message = format!("subscription {name:?} is gone, or its target is not a consumer any more");
+                let frame = frame_out::problem(Some(Dialect::Core), &Problem::new(Code::NotFound, message));
+                self.say(socket, frame).await
+            }
+        }
+    }
+
     /// Does what a frame asks for and gives the answer.
     async fn obey(&mut self, asked: Asked) -> Result<String, Refused> {
         match asked {
-            Asked::Ping => Ok(r#"{"type":"pong"}"#.to_owned()),
+            // Consumption answers for itself.
+            Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
                 let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
-                self.subscribe(subs, since).map_err(|problem| Refused { dialect: Some(dialect), problem })?;
-                Ok(frame_out::subscribed(dialect, true, &names))
+                let subscribed = self.subscribe(subs, since);
+                let position = subscribed.map_err(|problem| Refused { dialect: Some(dialect), problem })?;
+                Ok(frame_out::subscribed(dialect, &names, Some(&position)))
             }
             Asked::Unsubscribe { dialect, filters, names } => {
                 let gone = |sub: &Sub| sub.dialect == dialect && filters.iter().any(|f| same(f, &sub.filter));
@@ -204,7 +240,7 @@ impl Session {
                 for past in &mut self.past {
                     past.subs.retain(|sub| !gone(sub));
                 }
-                Ok(frame_out::subscribed(dialect, false, &names))
+                Ok(frame_out::subscribed(dialect, &names, None))
             }
             Asked::Publish(draft) => {
                 let name = draft.name.clone();
@@ -216,7 +252,8 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<(), Problem> {
+    /// Gives the position after which the new subscriptions begin.
+    fn subscribe(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<String, Problem> {
         if self.sight.is_blind() {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
@@ -231,12 +268,12 @@ impl Session {
             return Err(Problem::new(Code::TooLarge, message));
         }
         self.subs = all;
-        self.begin(subs, since.unwrap_or(Start::Now));
-        Ok(())
+        let from = self.begin(subs, since.unwrap_or(Start::Now));
+        Ok(format!("{}:{from}", self.gate.hub.tail().position().0))
     }
 
     /// Serves `subs` from `since` on: from there to the live cursor with a cursor of their own, then with that one.
-    fn begin(&mut self, subs: Vec<Sub>, since: Start) {
+    fn begin(&mut self, subs: Vec<Sub>, since: Start) -> Seq {
         let tail = self.gate.hub.tail();
         let until = self.live.get_or_insert_with(|| tail.follow(Start::Now)).seq();
         if self.subs.is_empty() {
@@ -244,11 +281,14 @@ impl Session {
         }
         let (epoch, head) = tail.position();
         let gap = match since {
-            Start::Now => return,
+            Start::Now => return until,
             Start::After(seq) => seq > head,
             Start::At { epoch: of, seq } => of != epoch || seq > head,
         };
-        self.past.push_back(CatchUp { follower: tail.follow(since), subs, until, gap });
+        let follower = tail.follow(since);
+        let from = follower.seq();
+        self.past.push_back(CatchUp { follower, subs, until, gap });
+        from
     }
 
     async fn publish(&self, draft: Draft) -> Result<(String, Seq), Problem> {
@@ -300,19 +340,8 @@ impl Session {
         self.send(socket, vec![text(frame.into())]).await
     }
 
-    /// Writes all frames, then flushes once.
     async fn send(&self, socket: &mut Socket, frames: Vec<Message>) -> Result<(), End> {
-        let write = async {
-            for frame in frames {
-                socket.feed(frame).await?;
-            }
-            socket.flush().await
-        };
-        match tokio::time::timeout(self.gate.config.socket_write_timeout, write).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ended_by(&error)),
-            Err(_) => Err(End::Stuck),
-        }
+        send(socket, self.gate.config.socket_write_timeout, frames).await
     }
 }
 
@@ -349,27 +378,4 @@ fn text(frame: Bytes) -> Message {
 /// Whether two filters match the same topics, however they are written.
 fn same(a: &TopicFilter, b: &TopicFilter) -> bool {
     a.segments() == b.segments()
-}
-
-/// How a broken stream is closed.
-fn ended_by(error: &Error) -> End {
-    match error {
-        Error::Capacity(_) => End::Close(CloseCode::Size, "the message is too large"),
-        Error::Utf8(_) => End::Close(CloseCode::Invalid, "a text frame must be UTF-8"),
-        Error::Protocol(_) => End::Close(CloseCode::Protocol, "not a valid WebSocket frame"),
-        _ => End::Gone,
-    }
-}
-
-/// Says why, then gives the client a moment to read it: closing at once would let the kernel throw the words away.
-async fn close(mut socket: Socket, code: CloseCode, reason: &'static str) {
-    let farewell = async {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        socket.close(Some(frame)).await.ok()?;
-        let stream = socket.get_mut();
-        let mut rest = [0u8; 4096];
-        while stream.read(&mut rest).await.ok()? > 0 {}
-        Some(())
-    };
-    let _ = tokio::time::timeout(LINGER, farewell).await;
 }

@@ -27,7 +27,6 @@ struct Feed {
     sight: Sight,
     filters: Vec<TopicFilter>,
     follower: Follower,
-    epoch: u32,
     checked: Duration,
     opened: bool,
     sent: Counter,
@@ -57,7 +56,6 @@ pub(crate) async fn open(call: Call) -> Result<Answer, Problem> {
         sight,
         filters: filters(&query)?,
         follower: tail.follow(since),
-        epoch: tail.position().0,
         checked: call.hub().clock().mono(),
         opened: false,
         sent: call.gate.metrics.frames("sse"),
@@ -102,12 +100,14 @@ impl Feed {
     }
 
     fn render(&self, batch: &Batch) -> Option<Bytes> {
+        // Not that of the beginning: an import may have begun a new one.
+        let epoch = self.gate.hub.tail().position().0;
         match batch {
             Batch::Events(entries) => {
                 let mut chunk = BytesMut::new();
                 let mut count = 0;
                 for entry in entries.iter().filter(|e| self.wants(e)) {
-                    chunk.put_slice(format!("id: {}:{}\ndata: ", self.epoch, entry.event.seq).as_bytes());
+                    chunk.put_slice(format!("id: {epoch}:{}\ndata: ", entry.event.seq).as_bytes());
                     chunk.put_slice(&frame_out::shared_record(entry));
                     chunk.put_slice(b"\n\n");
                     count += 1;
@@ -118,7 +118,7 @@ impl Feed {
             Batch::Gap { from, to, reason } => {
                 self.gate.metrics.gap();
                 let data = serde_json::json!({"from": from, "to": to, "reason": reason});
-                Some(format!("event: gap\nid: {}:{to}\ndata: {data}\n\n", self.epoch).into())
+                Some(format!("event: gap\nid: {epoch}:{to}\ndata: {data}\n\n").into())
             }
         }
     }

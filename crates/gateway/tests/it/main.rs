@@ -5,7 +5,10 @@
 mod admin;
 mod bad_input;
 mod cloudevents;
+mod consumers;
 mod doors;
+mod graphql;
+mod graphql_sockets;
 mod identity;
 mod ingress;
 mod limits;

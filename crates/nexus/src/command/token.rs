@@ -38,7 +38,8 @@ pub(crate) enum Command {
 fn scopes_help() -> String {
     let rows: Vec<_> = SCOPES.iter().map(|(name, means)| vec![(*name).to_owned(), (*means).to_owned()]).collect();
     format!(
-        "{}\nevents:publish and events:read may be narrowed: events:publish:order.*",
+        "{}\nSome may be narrowed: events:publish:order.* (also events:read) to topics, state:write:app/* (also state:read) \
+         to keys, services:invoke:billing-* to services.",
         table(&["scope", "allows"], &rows, "")
     )
 }

@@ -237,6 +237,10 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if let Err(e) = nexus_core::topic::TopicFilter::parse(&rule.filter) {
             return wrong("[[retention.events]] filter", e.to_string());
         }
+        if rule.age.is_none() && rule.size.is_none() {
+            let reason = format!("the rule for {:?} needs an age, a size or both", rule.filter);
+            return wrong("[[retention.events]]", reason);
+        }
     }
     if config.server.connections == 0 || config.data.readers == 0 {
         return wrong("[server] connections, [data] readers", "at least 1 is needed".into());

@@ -11,14 +11,20 @@ use std::{
 use nexus_core::{
     access::{Principal, Scope},
     breaker::BreakerPolicy,
+    plugin::NoPlugins,
     topic::TopicFilter,
 };
 use nexus_engine::{
-    Hub, HubConfig, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
-    sources::EnvironmentSecrets, tokens::NewToken,
+    Hub, HubConfig, StartError,
+    alerts::AlertTarget,
+    delivery::machine::Policy,
+    retention::{Keeping, RetentionRule},
+    sources::EnvironmentSecrets,
+    tokens::NewToken,
 };
-use nexus_gateway::GatewayConfig;
+use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
+use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
 use super::{Plan, key::read_key, permissions};
@@ -30,7 +36,7 @@ use crate::{
 
 /// A hub that has recovered and waits for its doors.
 pub(super) struct Built {
-    pub(super) hub: Hub,
+    pub(super) rooms: Rooms,
     pub(super) store: Arc<SqliteStore>,
     pub(super) gateway: GatewayConfig,
 }
@@ -49,7 +55,17 @@ pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
     let gateway = gateway_config(plan)?;
-    Ok(Built { hub, store, gateway })
+    let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    Ok(Built { rooms, store, gateway })
+}
+
+/// The hub's customers; their timers fire from here on.
+async fn rooms(hub: Hub) -> Result<Rooms, StartError> {
+    let plugins = Arc::new(NoPlugins);
+    let registry = Registry::open(&hub, RegistryOptions::default(), Arc::clone(&plugins) as _).await?;
+    let state = StateStore::open(&hub, StateOptions::default(), plugins).await?;
+    hub.start_timers();
+    Ok(Rooms { hub, registry, state })
 }
 
 /// For its owner only: the log holds what customers sent.
@@ -63,12 +79,13 @@ fn make_folder(dir: &Path) -> Result<(), Failure> {
 
 fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
     let data = &plan.config.data;
+    let collections = [Hub::collections(), nexus_services::collections()].concat();
     let options = SqliteOptions {
         reader_count: data.readers,
         disk_reserve_bytes: data.disk_reserve.0,
         ..SqliteOptions::default()
     };
-    let store = SqliteStore::open(&data.dir, &Hub::collections(), plan.clock(), options)
+    let store = SqliteStore::open(&data.dir, &collections, plan.clock(), options)
         .map_err(|e| Failure::failed(format!("the store in {} can't be opened: {}", data.dir.display(), whole(&e))))?;
     Ok(Arc::new(store))
 }
@@ -80,7 +97,8 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
     let rules = retention.events.iter().map(|rule| {
         let filter =
             TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
-        Ok(RetentionRule { filter, max_age: rule.age.0, grace: rule.grace.0 })
+        let (max_age, max_bytes) = (rule.age.map(|age| age.0), rule.size.map(|size| size.0));
+        Ok(RetentionRule { filter, max_age, max_bytes, grace: rule.grace.0 })
     });
     let extra_ca = match &delivery.ca_file {
         None => Vec::new(),
@@ -99,7 +117,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             by_source: plan.secrets.by_source.clone(),
         },
         alerts: discord.into_iter().chain(http).collect(),
-        retention: rules.collect::<Result<_, Failure>>()?,
+        keeping: Keeping { rules: rules.collect::<Result<_, Failure>>()?, receipts: retention.receipts.0 },
         client: ClientOptions {
             connect_timeout: delivery.connect_timeout.0,
             max_idle_per_host: delivery.idle_connections,

@@ -11,10 +11,15 @@ use nexus_core::{
 };
 
 use super::{
-    super::{attempt::Delivery, key::DeliveryKey, outcome::Answer, spec::Spec},
+    super::{
+        attempt::Delivery,
+        key::DeliveryKey,
+        outcome::{Answer, Made},
+        spec::Spec,
+    },
     Running,
 };
-use crate::supervisor::TaskKind;
+use crate::{consumers::Offered, supervisor::TaskKind};
 
 /// Bytes of one page.
 const PAGE_BYTES: usize = 2 << 20;
@@ -45,6 +50,7 @@ impl Running {
         let store = Arc::clone(&self.driver.store);
         let clock = Arc::clone(&self.driver.clock);
         let outcomes = self.outcomes.0.clone();
+        let consumers = Arc::clone(&self.driver.consumers);
         // Boxed at once: it is large, and is handed on several times until it runs.
         let made = Box::pin(async move {
             let event = match event {
@@ -52,18 +58,21 @@ impl Running {
                 None => load(&*store, &*clock, key.0).await,
             };
             let started = clock.now();
-            let answer = match event {
+            let made = match event {
+                Ok(Some(event)) if spec.subscription.target.is_consumer() => {
+                    consumers.offer(Offered { event, spec, generation: key.1, attempt }).await
+                }
                 Ok(Some(event)) => {
                     let delivery = Delivery { spec: &spec, generation: key.1, attempt };
                     // A handler is code of whoever embeds the hub. One that panics has failed; the delivery must not hang.
                     let made = AssertUnwindSafe(sender.attempt(&event, delivery)).catch_unwind().await;
-                    Some(made.unwrap_or_else(|_| unsent("the handler panicked", started)))
+                    Made::Answered(made.unwrap_or_else(|_| unsent("the handler panicked", started)))
                 }
-                Ok(None) => None,
-                Err(_closed) => Some(unsent("the hub is stopping", started)),
+                Ok(None) => Made::Expired,
+                Err(_closed) => Made::Answered(unsent("the hub is stopping", started)),
             };
             // The receiver is only gone when the hub is gone.
-            let _ = outcomes.send((sub, key, answer)).await;
+            let _ = outcomes.send((sub, key, made)).await;
         });
         self.driver.spawn.start(TaskKind::Delivery, made);
     }
@@ -107,6 +116,7 @@ fn unsent(error: &str, started: nexus_core::time::Timestamp) -> Answer {
         status: None,
         error: Some(error.into()),
         retry_after: None,
+        retry_in: None,
         started,
         latency: Duration::ZERO,
         request_head: None,

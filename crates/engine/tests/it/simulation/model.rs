@@ -91,6 +91,8 @@ pub(super) struct Model {
     pub(super) held: BTreeSet<Delivery>,
     /// Dead letters deleted by a person.
     pub(super) forgotten: BTreeSet<Delivery>,
+    /// Replays of which something was offered in vain.
+    pub(super) withdrawn: BTreeSet<u32>,
     pub(super) watermark: Seq,
     /// Up to where nothing can be lost any more, by subscription: taken, deleted, or not wanted.
     pub(super) safe: BTreeMap<SubNo, Seq>,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use nexus_core::{
     event::{NewEvent, Priority},
     retry::{RetrySchedule, Verdict},
-    store::{Commit, Entry, ExceptionQuery, ExceptionState, Position, SaveError, Store, SubNo},
+    store::{Commit, Entry, ExceptionQuery, ExceptionState, Position, SaveError, SeqRange, Store, SubNo},
     topic::{Topic, TopicFilter},
 };
 use nexus_engine::{
@@ -16,7 +16,7 @@ use nexus_store::FaultKind;
 
 use super::{
     model::{Fact, Kept, KeptReplay, Mood},
-    world::{Notice, World, ready},
+    world::{Notice, Out, World, ready},
 };
 
 const TOPICS: [&str; 4] = ["a.x", "a.y", "b.x", "c.c"];
@@ -117,6 +117,9 @@ impl World {
         }
         let at = self.chance.index(self.out.len());
         let out = self.out.remove(at);
+        if !self.resting && self.chance.one_in(8) {
+            return self.withdraw(&out);
+        }
         let mood = self.model.subs.get(&out.sub).map_or(Mood::Well, |k| k.mood);
         let poison = self.model.facts[&out.seq].poison;
         let (verdict, status, retry_after) = self.answer(mood, poison);
@@ -128,6 +131,7 @@ impl World {
             status,
             error: (verdict != Verdict::Success).then(|| "no".into()),
             retry_after,
+            retry_in: None,
             started: out.started.wall,
             latency: self.now().mono.saturating_sub(out.started.mono),
             request_head: None,
@@ -135,6 +139,24 @@ impl World {
         };
         let now = self.now();
         self.machine.outcome(out.sub, (out.seq, out.generation), answer, now);
+        self.perform();
+    }
+
+    /// Nobody took what was offered: as if it had never left.
+    fn withdraw(&mut self, out: &Out) {
+        let delivery = (out.sub, out.seq, out.generation);
+        let range = SeqRange { after: out.seq - 1, until: Some(out.seq), priority: None };
+        let Some(event) = self.read(range, 1).pop() else { return };
+        if let Some((since, ever)) = self.model.attempts.get_mut(&delivery) {
+            *since = since.saturating_sub(1);
+            *ever -= 1;
+            if *ever == 0 {
+                self.model.attempts.remove(&delivery);
+            }
+        }
+        self.model.withdrawn.insert(out.generation);
+        let now = self.now();
+        self.machine.withdrawn(out.sub, (out.seq, out.generation), &event, now);
         self.perform();
     }
 
