@@ -138,7 +138,7 @@ impl Gate {
             return None;
         }
         let parent = parts.headers.get("traceparent").and_then(|v| trace::Context::parse(v.to_str().ok()?));
-        let span = self.hub.tracer().begin("receive", parent.as_ref(), true)?;
+        let span = self.hub.tracer().begin("receive", parent.as_ref(), trace::Kind::Server)?;
         let value = HeaderValue::from_str(&span.context.to_string()).ok()?;
         parts.headers.insert("traceparent", value);
         Some(span)

@@ -17,6 +17,7 @@ mod files;
 mod http;
 mod hub;
 mod identity;
+mod operators;
 mod serve;
 mod sink;
 mod state;
