@@ -15,6 +15,8 @@ mod doors;
 mod files;
 mod http;
 mod hub;
+mod registry;
 mod serve;
+mod service;
 mod sink;
 mod tidy;
