@@ -30,7 +30,7 @@ use crate::{
     error::{Doing, Error, Fallible},
     machine::Machine,
     report::Report,
-    run::{Settings, batch, deliver, everything, fanout, footprint, growth, ingest, replay, restart},
+    run::{Settings, batch, deliver, everything, fanout, footprint, growth, ingest, replay, restart, state},
 };
 
 // The hub has it, so the references have it: the comparison is about what is built on top.
@@ -56,6 +56,8 @@ enum What {
     Deliver(deliver::Options),
     /// One message to many WebSockets.
     Fanout(fanout::Options),
+    /// Durable puts of shared state, beside etcd.
+    State,
     /// The log read from first to last.
     Replay(replay::Options),
     /// From exec to healthy.
@@ -117,6 +119,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         }
         What::Ingest => vec![ingest::run(settings, true).await?],
         What::IngestBatch => vec![batch::run(settings).await?],
+        What::State => vec![state::run(settings).await?],
         What::Deliver(options) => vec![deliver::run(settings, options).await?],
         What::Fanout(options) => fanout::run(settings, options, true).await?,
         What::Replay(options) => vec![replay::run(settings, options).await?],

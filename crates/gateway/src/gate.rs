@@ -134,7 +134,7 @@ impl Gate {
     /// Begins the span of a request that may bring events. It takes the caller's place in the request's trace context,
     /// so that what is stored, and later delivered, belongs under it.
     fn begin(&self, route: &Route, parts: &mut http::request::Parts) -> Option<trace::Open> {
-        if !matches!(route.rate, Rate::Ingress | Rate::Publish) {
+        if !matches!(route.rate, Rate::Ingress | Rate::Publish) || route.audit == Audit::Reads {
             return None;
         }
         let parent = parts.headers.get("traceparent").and_then(|v| trace::Context::parse(v.to_str().ok()?));
