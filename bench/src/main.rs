@@ -30,7 +30,7 @@ use crate::{
     error::{Doing, Error, Fallible},
     machine::Machine,
     report::Report,
-    run::{Settings, batch, deliver, everything, fanout, footprint, growth, ingest, replay, restart, state},
+    run::{Settings, batch, deliver, everything, fanout, footprint, graphql, growth, ingest, replay, restart, state},
 };
 
 // The hub has it, so the references have it: the comparison is about what is built on top.
@@ -58,6 +58,8 @@ enum What {
     Fanout(fanout::Options),
     /// Durable puts of shared state, beside etcd.
     State,
+    /// The same by GraphQL and by REST.
+    Graphql,
     /// The log read from first to last.
     Replay(replay::Options),
     /// From exec to healthy.
@@ -122,6 +124,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         What::State => vec![state::run(settings).await?],
         What::Deliver(options) => vec![deliver::run(settings, options).await?],
         What::Fanout(options) => fanout::run(settings, options, true).await?,
+        What::Graphql => vec![graphql::run(settings).await?],
         What::Replay(options) => vec![replay::run(settings, options).await?],
         What::Restart(options) => vec![restart::run(settings, options).await?],
         What::IngestAt(options) => vec![growth::run(settings, options).await?],

@@ -5,6 +5,7 @@ pub(crate) mod deliver;
 pub(crate) mod everything;
 pub(crate) mod fanout;
 pub(crate) mod footprint;
+pub(crate) mod graphql;
 pub(crate) mod growth;
 pub(crate) mod ingest;
 pub(crate) mod replay;

@@ -15,6 +15,7 @@
 mod address;
 mod admin;
 mod answer;
+mod asyncapi;
 mod call;
 mod config;
 mod consume;
@@ -38,6 +39,7 @@ mod services;
 mod state;
 mod stream;
 
+pub use asyncapi::{asyncapi, asyncapi_yaml};
 pub use config::{GatewayConfig, Network};
 pub use graphql::graphql;
 pub use openapi::openapi;

@@ -122,7 +122,10 @@ fn responses(route: &Route) -> Value {
     if socket {
         all.insert("101".into(), json!({"description": "A WebSocket"}));
     } else {
-        let body = json!({"description": "Done", "content": {route.gives.media: {"schema": good}}});
+        let mut body = json!({"description": "Done", "content": {route.gives.media: {"schema": good}}});
+        for other in route.also {
+            body["content"][other.media] = content(other);
+        }
         if route.creates {
             all.insert("201".into(), json!({"description": "Stored", "content": body["content"].clone()}));
         }

@@ -141,6 +141,8 @@ pub(crate) struct Route {
     pub(crate) takes: &'static [Shape],
     /// What it answers.
     pub(crate) gives: Shape,
+    /// Other forms of its answer.
+    pub(crate) also: &'static [Shape],
     /// It answers 201 when it stored something new.
     pub(crate) creates: bool,
     /// What answers.
@@ -162,6 +164,7 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
         query: &[],
         takes: &[],
         gives: json("Anything"),
+        also: &[],
         creates: false,
         handler,
     }
@@ -216,6 +219,11 @@ impl Route {
 
     const fn gives(mut self, gives: Shape) -> Self {
         self.gives = gives;
+        self
+    }
+
+    const fn also(mut self, also: &'static [Shape]) -> Self {
+        self.also = also;
         self
     }
 

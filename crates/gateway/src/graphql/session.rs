@@ -97,6 +97,7 @@ impl Session {
                     self.on_tick(socket, silent).await
                 }
                 Ok(()) = changes.changed() => self.on_change(),
+                Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -127,14 +128,23 @@ impl Session {
 
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
-        if self.who.as_ref().is_some_and(|who| !who.still_holds(&self.gate.hub)) {
-            return Err(End::TokenEnded);
-        }
+        self.on_change()?;
         match silent {
             12.. => Err(End::Silent),
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![tungstenite::Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
+    }
+
+    /// Someone's token was changed or has ended; it may be this one's. What runs was permitted by what it allowed before,
+    /// so a client whose token allows something else now has to come again.
+    fn on_change(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else { return Ok(()) };
+        let before = Arc::clone(&who.principal);
+        if !who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        if before != who.principal { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: tungstenite::Message) -> Result<(), End> {

@@ -138,7 +138,13 @@ pub(crate) async fn send(socket: &mut Socket, patience: Duration, frames: Vec<Me
 
 /// Says why, then gives the client a moment to read it: closing at once would let the kernel throw the words away.
 pub(crate) async fn close(mut socket: Socket, end: &End) {
-    let Some((code, reason)) = end.farewell() else { return };
+    let Some((code, reason)) = end.farewell() else {
+        // The library has the answer to a client's goodbye ready; it must still leave.
+        if *end == End::Closed {
+            let _ = tokio::time::timeout(LINGER, socket.flush()).await;
+        }
+        return;
+    };
     let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
     let farewell = async {
         socket.close(Some(frame)).await.ok()?;

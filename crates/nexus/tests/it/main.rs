@@ -22,6 +22,7 @@ mod registry;
 mod serve;
 mod service;
 mod sink;
+mod sockets;
 mod state;
 mod state_crash;
 mod state_rules;
