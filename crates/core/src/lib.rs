@@ -10,6 +10,7 @@
 //! - [`sign`], [`json`], [`cloudevents`]: parsing and proving what comes from outside.
 //! - [`retry`], [`breaker`], [`bucket`]: small state machines shared by doors and deliveries.
 //! - [`access`], [`problem`]: who may do what, and how a refusal is said.
+//! - [`plugin`]: where plugins may look on, change or refuse.
 
 pub mod access;
 pub mod breaker;
@@ -20,6 +21,7 @@ pub mod event;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub mod plugin;
 pub mod problem;
 pub mod record;
 pub mod retry;

@@ -14,6 +14,7 @@ use nexus_core::{
     topic::Topic,
 };
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::Notify;
 
 /// Handles shared by the services. Cheap to clone.
 #[derive(Clone)]
@@ -23,12 +24,13 @@ pub struct Desk {
     /// The time.
     pub clock: Arc<dyn Clock>,
     random: SystemRandom,
+    timers_set: Arc<Notify>,
 }
 
 impl Desk {
     /// Over this store and clock.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, random: SystemRandom::new() }
+        Self { store, clock, random: SystemRandom::new(), timers_set: Arc::default() }
     }
 
     /// Wall time.
@@ -63,7 +65,22 @@ impl Desk {
     /// Commits in the hub's own lane.
     pub async fn commit(&self, mut commit: Commit) -> Result<Committed, Problem> {
         commit.lane = Lane::Own;
-        self.store.commit(commit).await.map_err(|e| refused(&e))
+        self.try_commit(commit).await.map_err(|e| refused(&e))
+    }
+
+    /// Commits in the lane that it names; for those who read again and decide again on a conflict.
+    pub async fn try_commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        let sets_timers = !commit.timers.is_empty();
+        let committed = self.store.commit(commit).await?;
+        if sets_timers {
+            self.timers_set.notify_one();
+        }
+        Ok(committed)
+    }
+
+    /// Ends when a timer was set since the last look.
+    pub(crate) async fn timers_set(&self) {
+        self.timers_set.notified().await;
     }
 
     /// Every record of a collection. For the small ones, at start.

@@ -43,6 +43,7 @@ use crate::{
     subscriptions::Subscriptions,
     supervisor::{Spawn, TaskKind},
     tail::Tail,
+    timers::Timers,
     tokens::Tokens,
     trace::Tracer,
     vault::{Vault, VaultError, VaultKey},
@@ -114,6 +115,8 @@ struct Inner {
     log: Log,
     dispatch: Dispatch,
     consumers: Arc<Consumers>,
+    timers: Arc<Timers>,
+    client: Client,
     test_clock: Option<SystemClock>,
     tracer: Tracer,
     started: Timestamp,
@@ -210,7 +213,8 @@ impl HubBuilder {
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
-        let sender = Arc::new(Sender::new(client, Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
+        let sender =
+            Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
         let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
         let consumers = consumers(&desk, &spawn, &machine).map_err(other)?;
@@ -247,6 +251,7 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let timers = Arc::new(Timers::new(desk.clone(), test_clock.clone()));
         let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
             fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
@@ -264,6 +269,8 @@ impl HubBuilder {
             log,
             dispatch,
             consumers,
+            timers,
+            client,
             test_clock,
             tracer,
         };
@@ -373,6 +380,27 @@ impl Hub {
         &self.0.deliveries
     }
 
+    /// Durable timers of the hub's customers.
+    pub fn timers(&self) -> &Timers {
+        &self.0.timers
+    }
+
+    /// Begins firing timers; called once, when every customer has registered what it handles.
+    pub fn start_timers(&self) {
+        let timers = Arc::clone(&self.0.timers);
+        self.0.spawn.start(TaskKind::Background, async move { timers.run().await });
+    }
+
+    /// The store, the time and the log for the hub's customers.
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// The guarded client.
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
     /// Replays.
     pub fn replays(&self) -> &Arc<Replays> {
         &self.0.replays
@@ -447,7 +475,8 @@ impl Hub {
         for round in 0..500 {
             let head = self.0.desk.store.head().seq;
             self.0.dispatch.flush().await?;
-            let quiet = self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await?;
+            let quiet =
+                self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await? && self.0.timers.are_quiet().await;
             // A consumer that is at work is given a moment; one that never answers must not stop the clock.
             if quiet && (round >= LEASE_ROUNDS || self.0.consumers.leased() == 0) {
                 return Ok(());

@@ -11,6 +11,7 @@
 //! - [`consumers`]: deliveries that remote consumers take, instead of being called.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
 //!   [`log`]: records and the desks that change them.
+//! - [`timers`]: durable timers, fired once, for the hub's customers.
 //! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
 //! - [`clock`], [`supervisor`], [`jq`], [`desk`], [`dispatch`]: what they stand on.
 
@@ -39,6 +40,7 @@ pub mod subscription;
 pub mod subscriptions;
 pub mod supervisor;
 pub mod tail;
+pub mod timers;
 pub mod tokens;
 pub mod trace;
 pub mod vault;

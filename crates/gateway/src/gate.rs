@@ -9,6 +9,7 @@ use nexus_core::{
     time::Timestamp,
 };
 use nexus_engine::{Hub, supervisor::TaskKind, trace};
+use nexus_services::{Registry, StateStore};
 use serde_json::Map;
 
 use crate::{
@@ -29,6 +30,12 @@ use crate::{
 pub(crate) struct Gate {
     /// The hub behind the doors.
     pub(crate) hub: Hub,
+    /// Services and the calls between them.
+    #[expect(dead_code, reason = "its routes are not open yet")]
+    pub(crate) registry: Registry,
+    /// Shared state.
+    #[expect(dead_code, reason = "its routes are not open yet")]
+    pub(crate) state: StateStore,
     /// Settings.
     pub(crate) config: GatewayConfig,
     /// Figures.

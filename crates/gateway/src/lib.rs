@@ -34,4 +34,4 @@ mod stream;
 
 pub use config::{GatewayConfig, Network};
 pub use openapi::openapi;
-pub use server::{ServeError, serve};
+pub use server::{Rooms, ServeError, serve};

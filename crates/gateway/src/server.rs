@@ -5,6 +5,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nexus_engine::{Hub, supervisor::TaskKind};
+use nexus_services::{Registry, StateStore};
 use socket2::SockRef;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -55,8 +56,23 @@ impl From<TableError> for ServeError {
     }
 }
 
+/// What the doors lead to.
+#[derive(Clone, Debug)]
+pub struct Rooms {
+    /// The hub.
+    pub hub: Hub,
+    /// Services and the calls between them.
+    pub registry: Registry,
+    /// Shared state.
+    pub state: StateStore,
+}
+
 /// Serves every route on every listener until the hub stops its doors, then lets what is in flight finish.
-pub async fn serve(hub: Hub, config: GatewayConfig, listeners: Vec<std::net::TcpListener>) -> Result<(), ServeError> {
+pub async fn serve(
+    rooms: Rooms,
+    config: GatewayConfig,
+    listeners: Vec<std::net::TcpListener>,
+) -> Result<(), ServeError> {
     if config.test_clock && !config.dev {
         return Err(ServeError::TestClock);
     }
@@ -64,7 +80,7 @@ pub async fn serve(hub: Hub, config: GatewayConfig, listeners: Vec<std::net::Tcp
     for listener in listeners {
         bound.push(prepare(listener, config.backlog).map_err(ServeError::Listener)?);
     }
-    let gate = gate(hub, config)?;
+    let gate = gate(rooms, config)?;
     let connections = Arc::new(Semaphore::new(gate.config.connections.min(Semaphore::MAX_PERMITS)));
     for listener in bound {
         let task = accept(Arc::clone(&gate), listener, Arc::clone(&connections));
@@ -78,7 +94,8 @@ pub async fn serve(hub: Hub, config: GatewayConfig, listeners: Vec<std::net::Tcp
     Ok(())
 }
 
-fn gate(hub: Hub, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
+fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
+    let Rooms { hub, registry, state } = rooms;
     let mut process = [0u8; 8];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut process).map_err(|_| ServeError::Random)?;
     let metrics = Arc::new(GatewayMetrics::new());
@@ -94,6 +111,8 @@ fn gate(hub: Hub, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
         metrics,
         config,
         hub,
+        registry,
+        state,
     }))
 }
 

@@ -66,6 +66,8 @@ struct Frame<'a> {
     events: Value,
     #[serde(default)]
     topic: Value,
+    #[serde(default)]
+    topics: Value,
     #[serde(default, borrow)]
     payload: Option<&'a RawValue>,
     #[serde(default)]
@@ -107,17 +109,20 @@ fn wrong(message: impl Into<String>) -> Problem {
     Problem::new(Code::Malformed, message)
 }
 
+/// The texts of a list that is not empty.
+fn texts(list: &Value, field: &str, form: &str) -> Result<Vec<String>, Problem> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    let names: Option<Vec<String>> = items.iter().map(|v| v.as_str().map(str::to_owned)).collect();
+    match names.filter(|names| !names.is_empty()) {
+        Some(names) if names.len() <= SOCKET_SUBSCRIPTIONS => Ok(names),
+        Some(_) => Err(Problem::new(Code::TooLarge, format!("at most {SOCKET_SUBSCRIPTIONS} {field}"))),
+        None => Err(wrong(format!("{field} must be a list of names or filters: {form}"))),
+    }
+}
+
 fn neo(frame: &Frame<'_>) -> Result<Asked, Problem> {
     let form = r#"{"action":"subscribe","events":["PAYMENT_RECEIVED"]}"#;
-    let names = || {
-        let items = frame.events.as_array().map(Vec::as_slice).unwrap_or_default();
-        let names: Option<Vec<String>> = items.iter().map(|v| v.as_str().map(str::to_owned)).collect();
-        match names.filter(|names| !names.is_empty()) {
-            Some(names) if names.len() <= SOCKET_SUBSCRIPTIONS => Ok(names),
-            Some(_) => Err(Problem::new(Code::TooLarge, format!("at most {SOCKET_SUBSCRIPTIONS} events"))),
-            None => Err(wrong(format!("events must be a list of names or filters: {form}"))),
-        }
-    };
+    let names = || texts(&frame.events, "events", form);
     let dialect = Dialect::Neo;
     match frame.action.as_str() {
         Some("subscribe") => {
@@ -137,14 +142,19 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
         Value::String(topic) => Ok(topic.clone()),
         other => Err(wrong(format!("topic must be a text, not {other}"))),
     };
+    // Several at once begin at one place, so that a client that comes back misses nothing between two frames.
+    let names = || match &frame.topics {
+        Value::Null => Ok(vec![topic()?]),
+        list => texts(list, "topics", r#"{"type":"subscribe","topics":["order.*","user.created"]}"#),
+    };
     let dialect = Dialect::Core;
     match frame.kind.as_str() {
         Some("subscribe") => {
-            let names = vec![topic()?];
+            let names = names()?;
             Ok(Asked::Subscribe { dialect, filters: filters(&names)?, names, since: since(&frame.since)? })
         }
         Some("unsubscribe") => {
-            let names = vec![topic()?];
+            let names = names()?;
             Ok(Asked::Unsubscribe { dialect, filters: filters(&names)?, names })
         }
         Some("publish") => {
@@ -256,6 +266,8 @@ mod tests {
             (Some(Dialect::Neo), r#"{"action":7}"#),
             (Some(Dialect::Neo), r#"{"action":"subscribe","events":["a"],"since":"x"}"#),
             (Some(Dialect::Core), r#"{"type":"subscribe"}"#),
+            (Some(Dialect::Core), r#"{"type":"subscribe","topics":[]}"#),
+            (Some(Dialect::Core), r#"{"type":"subscribe","topics":["a",null]}"#),
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a.*","payload":1}"#),
             (Some(Dialect::Core), r#"{"type":"publish","topic":"a","payload":1,"priority":9}"#),
             (Some(Dialect::Core), r#"{"type":"nope"}"#),
@@ -284,7 +296,7 @@ mod tests {
 
         #[test]
         fn no_object_with_the_known_keys_panics(
-            key in "(action|type|events|topic|since|priority|payload)",
+            key in "(action|type|events|topic|topics|since|priority|payload)",
             value in "(\\[\\]|null|7|\"subscribe\"|\"publish\"|\\{\\}|true|\"\\\\u0041\"|-1e9)",
             second in "(\"subscribe\"|\"ping\"|\"publish\"|1)",
         ) {

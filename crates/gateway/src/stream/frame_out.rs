@@ -129,13 +129,18 @@ fn text(value: &str) -> String {
     Value::from(value).to_string()
 }
 
-/// The answer to a subscription that was made or ended.
-pub(crate) fn subscribed(dialect: Dialect, made: bool, asked: &[String]) -> String {
-    let word = if made { "subscribed" } else { "unsubscribed" };
-    match dialect {
-        Dialect::Core => json!({"type": word, "topic": asked.first()}).to_string(),
-        Dialect::Neo | Dialect::Kyros => json!({"status": word, "events": asked}).to_string(),
+/// The answer to a subscription that was made at a place of the log (`epoch:seq`), or ended.
+pub(crate) fn subscribed(dialect: Dialect, asked: &[String], position: Option<&str>) -> String {
+    let word = if position.is_some() { "subscribed" } else { "unsubscribed" };
+    let mut answer = match (dialect, asked) {
+        (Dialect::Core, [topic]) => json!({"type": word, "topic": topic}),
+        (Dialect::Core, topics) => json!({"type": word, "topics": topics}),
+        (Dialect::Neo | Dialect::Kyros, events) => return json!({"status": word, "events": events}).to_string(),
+    };
+    if let (Some(position), Some(fields)) = (position, answer.as_object_mut()) {
+        fields.insert("position".to_owned(), position.into());
     }
+    answer.to_string()
 }
 
 /// A refusal. A frame of no dialect is answered so that both readers see it.

@@ -251,8 +251,9 @@ impl Session {
             Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
                 let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
-                self.subscribe(subs, since).map_err(|problem| Refused { dialect: Some(dialect), problem })?;
-                Ok(frame_out::subscribed(dialect, true, &names))
+                let subscribed = self.subscribe(subs, since);
+                let position = subscribed.map_err(|problem| Refused { dialect: Some(dialect), problem })?;
+                Ok(frame_out::subscribed(dialect, &names, Some(&position)))
             }
             Asked::Unsubscribe { dialect, filters, names } => {
                 let gone = |sub: &Sub| sub.dialect == dialect && filters.iter().any(|f| same(f, &sub.filter));
@@ -260,7 +261,7 @@ impl Session {
                 for past in &mut self.past {
                     past.subs.retain(|sub| !gone(sub));
                 }
-                Ok(frame_out::subscribed(dialect, false, &names))
+                Ok(frame_out::subscribed(dialect, &names, None))
             }
             Asked::Publish(draft) => {
                 let name = draft.name.clone();
@@ -272,7 +273,8 @@ impl Session {
         }
     }
 
-    fn subscribe(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<(), Problem> {
+    /// Gives the position after which the new subscriptions begin.
+    fn subscribe(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<String, Problem> {
         if self.sight.is_blind() {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
@@ -287,12 +289,12 @@ impl Session {
             return Err(Problem::new(Code::TooLarge, message));
         }
         self.subs = all;
-        self.begin(subs, since.unwrap_or(Start::Now));
-        Ok(())
+        let from = self.begin(subs, since.unwrap_or(Start::Now));
+        Ok(format!("{}:{from}", self.gate.hub.tail().position().0))
     }
 
     /// Serves `subs` from `since` on: from there to the live cursor with a cursor of their own, then with that one.
-    fn begin(&mut self, subs: Vec<Sub>, since: Start) {
+    fn begin(&mut self, subs: Vec<Sub>, since: Start) -> Seq {
         let tail = self.gate.hub.tail();
         let until = self.live.get_or_insert_with(|| tail.follow(Start::Now)).seq();
         if self.subs.is_empty() {
@@ -300,11 +302,14 @@ impl Session {
         }
         let (epoch, head) = tail.position();
         let gap = match since {
-            Start::Now => return,
+            Start::Now => return until,
             Start::After(seq) => seq > head,
             Start::At { epoch: of, seq } => of != epoch || seq > head,
         };
-        self.past.push_back(CatchUp { follower: tail.follow(since), subs, until, gap });
+        let follower = tail.follow(since);
+        let from = follower.seq();
+        self.past.push_back(CatchUp { follower, subs, until, gap });
+        from
     }
 
     async fn publish(&self, draft: Draft) -> Result<(String, Seq), Problem> {

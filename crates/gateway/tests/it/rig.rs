@@ -12,12 +12,14 @@ use hyper_util::rt::TokioIo;
 use nexus_core::{
     access::{Principal, Scope},
     event::NewEvent,
+    plugin::NoPlugins,
     sign::{hex, hmac_sha256},
     store::{Appended, Store},
     topic::Topic,
 };
 use nexus_engine::{Hub, HubConfig, clock::SystemClock, source::NewSource, tokens::NewToken, vault::VaultKey};
-use nexus_gateway::GatewayConfig;
+use nexus_gateway::{GatewayConfig, Rooms};
+use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
 use nexus_store::MemoryStore;
 use serde_json::Value;
 use tokio::{
@@ -76,13 +78,20 @@ impl Rig {
 
     pub(crate) async fn with(config: GatewayConfig) -> Self {
         let clock = SystemClock::new();
-        let store: Arc<dyn Store> =
-            Arc::new(MemoryStore::new(&Hub::collections(), Arc::new(clock.clone()), 7).expect("a store"));
+        let store: Arc<dyn Store> = Arc::new(
+            MemoryStore::new(&[Hub::collections(), nexus_services::collections()].concat(), Arc::new(clock.clone()), 7)
+                .expect("a store"),
+        );
         let builder = Hub::builder(Arc::clone(&store), Arc::new(clock.clone()), VaultKey::new([7; 32], Vec::new()));
         let hub = builder.test_clock(clock.clone()).config(HubConfig::default()).start().await.expect("the hub starts");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let doors = nexus_gateway::serve(hub.clone(), config, vec![listener]);
+        let plugins = Arc::new(NoPlugins);
+        let registry = Registry::open(&hub, RegistryOptions::default(), plugins.clone()).await.expect("a registry");
+        let state = StateStore::open(&hub, StateOptions::default(), plugins).await.expect("a state store");
+        hub.start_timers();
+        let rooms = Rooms { hub: hub.clone(), registry, state };
+        let doors = nexus_gateway::serve(rooms, config, vec![listener]);
         let served = tokio::spawn(async move { doors.await.expect("the doors open") });
         let all = vec!["admin".parse().expect("a scope")];
         let new = NewToken { name: "admin".into(), scopes: all, expires_at: None };

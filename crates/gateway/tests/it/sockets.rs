@@ -66,7 +66,9 @@ async fn a_core_socket_subscribes_publishes_pings_and_unsubscribes() {
     let rig = Rig::new().await;
     let mut socket = rig.socket("/ws").await;
     let subscribed = socket.ask(&json!({"type": "subscribe", "topic": "user.created"})).await;
-    assert_eq!(subscribed, json!({"type": "subscribed", "topic": "user.created"}));
+    let position = subscribed["position"].as_str().expect("a place in the log");
+    assert!(position.split_once(':').is_some_and(|(_, seq)| seq.parse::<u64>().is_ok()), "{position}");
+    assert_eq!(subscribed, json!({"type": "subscribed", "topic": "user.created", "position": position}));
     let publish = json!({"type": "publish", "topic": "user.created", "payload": {"n": 1}, "priority": "HIGH"});
     socket.say(&publish).await;
     let (first, second) = (socket.hear().await, socket.hear().await);

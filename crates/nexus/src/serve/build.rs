@@ -11,14 +11,16 @@ use std::{
 use nexus_core::{
     access::{Principal, Scope},
     breaker::BreakerPolicy,
+    plugin::NoPlugins,
     topic::TopicFilter,
 };
 use nexus_engine::{
-    Hub, HubConfig, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
+    Hub, HubConfig, StartError, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
     sources::EnvironmentSecrets, tokens::NewToken,
 };
-use nexus_gateway::GatewayConfig;
+use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
+use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
 use super::{Plan, key::read_key, permissions};
@@ -30,7 +32,7 @@ use crate::{
 
 /// A hub that has recovered and waits for its doors.
 pub(super) struct Built {
-    pub(super) hub: Hub,
+    pub(super) rooms: Rooms,
     pub(super) store: Arc<SqliteStore>,
     pub(super) gateway: GatewayConfig,
 }
@@ -49,7 +51,17 @@ pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
     let gateway = gateway_config(plan)?;
-    Ok(Built { hub, store, gateway })
+    let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    Ok(Built { rooms, store, gateway })
+}
+
+/// The hub's customers; their timers fire from here on.
+async fn rooms(hub: Hub) -> Result<Rooms, StartError> {
+    let plugins = Arc::new(NoPlugins);
+    let registry = Registry::open(&hub, RegistryOptions::default(), Arc::clone(&plugins) as _).await?;
+    let state = StateStore::open(&hub, StateOptions::default(), plugins).await?;
+    hub.start_timers();
+    Ok(Rooms { hub, registry, state })
 }
 
 /// For its owner only: the log holds what customers sent.
@@ -63,12 +75,13 @@ fn make_folder(dir: &Path) -> Result<(), Failure> {
 
 fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
     let data = &plan.config.data;
+    let collections = [Hub::collections(), nexus_services::collections()].concat();
     let options = SqliteOptions {
         reader_count: data.readers,
         disk_reserve_bytes: data.disk_reserve.0,
         ..SqliteOptions::default()
     };
-    let store = SqliteStore::open(&data.dir, &Hub::collections(), plan.clock(), options)
+    let store = SqliteStore::open(&data.dir, &collections, plan.clock(), options)
         .map_err(|e| Failure::failed(format!("the store in {} can't be opened: {}", data.dir.display(), whole(&e))))?;
     Ok(Arc::new(store))
 }

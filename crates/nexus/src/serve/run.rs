@@ -16,10 +16,11 @@ enum End {
 
 /// Serves until a signal, then drains.
 pub(super) async fn run(plan: &Plan, built: Built, bound: Vec<Bound>) -> Result<(), Failure> {
-    let Built { hub, store, gateway } = built;
+    let Built { rooms, store, gateway } = built;
+    let hub = rooms.hub.clone();
     let mut signals = Signals::new()?;
     let (urls, listeners): (Vec<_>, Vec<_>) = bound.into_iter().map(|b| (b.url, b.listener)).unzip();
-    let mut doors = pin!(nexus_gateway::serve(hub.clone(), gateway, listeners));
+    let mut doors = pin!(nexus_gateway::serve(rooms, gateway, listeners));
     // The first look opens the doors; only then is anybody told that they are open.
     tokio::select! {
         biased;
