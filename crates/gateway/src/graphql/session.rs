@@ -97,7 +97,6 @@ impl Session {
                     self.on_tick(socket, silent).await
                 }
                 Ok(()) = changes.changed() => self.on_change(),
-                Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -113,17 +112,6 @@ impl Session {
             return End::Breach(4408, "Connection initialisation timeout".to_owned());
         }
         End::Breach(4401, format!("Unauthorized: no connection_init with a token within {waited} s"))
-    }
-
-    /// Someone's token was changed or has ended. What runs was allowed by what this one was: if it is another now, the client
-    /// comes back and is judged anew.
-    fn on_change(&mut self) -> Result<(), End> {
-        let Some(who) = &mut self.who else { return Ok(()) };
-        let before = who.principal.clone();
-        if !who.renew(&self.gate.hub) {
-            return Err(End::TokenEnded);
-        }
-        if who.principal == before { Ok(()) } else { Err(End::ScopeLost) }
     }
 
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
