@@ -30,7 +30,7 @@ use crate::{
     error::{Doing, Error, Fallible},
     machine::Machine,
     report::Report,
-    run::{Settings, batch, deliver, everything, fanout, footprint, growth, ingest, replay, restart},
+    run::{Settings, batch, deliver, everything, fanout, footprint, growth, ingest, invoke, replay, restart},
 };
 
 // The hub has it, so the references have it: the comparison is about what is built on top.
@@ -54,6 +54,8 @@ enum What {
     IngestBatch,
     /// Webhooks to a local sink.
     Deliver(deliver::Options),
+    /// Calls of a service through the hub.
+    Invoke,
     /// One message to many WebSockets.
     Fanout(fanout::Options),
     /// The log read from first to last.
@@ -118,6 +120,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         What::Ingest => vec![ingest::run(settings, true).await?],
         What::IngestBatch => vec![batch::run(settings).await?],
         What::Deliver(options) => vec![deliver::run(settings, options).await?],
+        What::Invoke => invoke::run(settings).await?,
         What::Fanout(options) => fanout::run(settings, options, true).await?,
         What::Replay(options) => vec![replay::run(settings, options).await?],
         What::Restart(options) => vec![restart::run(settings, options).await?],

@@ -7,6 +7,7 @@ pub(crate) mod fanout;
 pub(crate) mod footprint;
 pub(crate) mod growth;
 pub(crate) mod ingest;
+pub(crate) mod invoke;
 pub(crate) mod replay;
 pub(crate) mod restart;
 
