@@ -30,7 +30,10 @@ use crate::{
     error::{Doing, Error, Fallible},
     machine::Machine,
     report::Report,
-    run::{Settings, batch, deliver, everything, fanout, footprint, graphql, growth, ingest, replay, restart, state},
+    run::{
+        Settings, batch, deliver, everything, fanout, footprint, graphql, growth, ingest, invoke, replay, restart,
+        state,
+    },
 };
 
 // The hub has it, so the references have it: the comparison is about what is built on top.
@@ -54,6 +57,8 @@ enum What {
     IngestBatch,
     /// Webhooks to a local sink.
     Deliver(deliver::Options),
+    /// Calls of a service through the hub.
+    Invoke,
     /// One message to many WebSockets.
     Fanout(fanout::Options),
     /// Durable puts of shared state, beside etcd.
@@ -123,6 +128,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         What::IngestBatch => vec![batch::run(settings).await?],
         What::State => vec![state::run(settings).await?],
         What::Deliver(options) => vec![deliver::run(settings, options).await?],
+        What::Invoke => invoke::run(settings).await?,
         What::Fanout(options) => fanout::run(settings, options, true).await?,
         What::Graphql => vec![graphql::run(settings).await?],
         What::Replay(options) => vec![replay::run(settings, options).await?],

@@ -8,6 +8,7 @@ pub(crate) mod footprint;
 pub(crate) mod graphql;
 pub(crate) mod growth;
 pub(crate) mod ingest;
+pub(crate) mod invoke;
 pub(crate) mod replay;
 pub(crate) mod restart;
 pub(crate) mod state;

@@ -481,6 +481,11 @@ async fn who_may_register_read_and_call_is_a_matter_of_scopes_and_places() {
     narrow.invoke("billing", &json!({}), &InvokeOptions::default()).await.expect("allowed");
     let refused = narrow.invoke("other", &json!({}), &InvokeOptions::default()).await.expect_err("refused");
     assert_eq!(refused.problem().map(|p| p.status), Some(403), "{refused}");
+    let other = described(&local, "billing-looks-alike", "other");
+    client.register_service(&other).await.expect("registered");
+    let refused = narrow.invoke("billing-looks-alike", &json!({}), &InvokeOptions::default()).await;
+    let refused = refused.expect_err("the scope is about the service, not about the id of an instance");
+    assert!(refused.to_string().contains("services:invoke:other"), "{refused}");
     let refused = narrow.services(&ServiceFilter::default()).await.expect_err("refused");
     assert!(refused.to_string().contains("services:read"), "{refused}");
     for host in ["169.254.169.254", "[fe80::1]", "100.100.100.200"] {

@@ -142,16 +142,18 @@ async fn each_dialect_gets_its_own_frames_and_a_mixed_socket_each_subscription_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_that_resumes_after_a_kill_misses_and_doubles_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
-    let mut hub = Hub::start(dir.path(), &[]).await;
-    let place = hub.address().to_owned();
+    let first = Hub::start(dir.path(), &[]).await;
+    let place = first.address().to_owned();
+    let mut alive = Some(first);
     let (mut numbers, mut acknowledged) = (0u64.., BTreeMap::new());
     let mut heard: Vec<(u64, u64)> = Vec::new();
     let mut last = 0;
-    for round in 0..4 {
-        if round > 0 {
+    for _ in 0..4 {
+        let hub = match alive.take() {
+            Some(hub) => hub,
             // On the port of its first life, where its clients look for it.
-            hub = Hub::start(dir.path(), &["--listen", &place]).await;
-        }
+            None => Hub::start(dir.path(), &["--listen", &place]).await,
+        };
         let mut socket = Socket::open(&place, "/ws", &hub.token()).await;
         socket.say(&json!({"type": "subscribe", "topic": "load.*", "since": last})).await;
         assert_eq!(socket.hear().await["type"], "subscribed");
@@ -173,7 +175,7 @@ async fn a_socket_that_resumes_after_a_kill_misses_and_doubles_nothing() {
         };
         tokio::join!(publishing, reading);
         hub.kill().await;
-        hub = Hub::start(dir.path(), &["--listen", &place]).await;
+        let hub = Hub::start(dir.path(), &["--listen", &place]).await;
         let mut again = Socket::open(&place, "/ws", &hub.token()).await;
         again.say(&json!({"type": "subscribe", "topic": "load.*", "since": last})).await;
         assert_eq!(again.hear().await["type"], "subscribed");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nexus_engine::clock::SystemClock;
 use nexus_services::registry::{Filter, Invocation, RegistryOptions, Status};
 use serde_json::json;
 
@@ -36,7 +37,9 @@ async fn a_thousand_instances_that_beat_write_nothing_but_their_timers() {
 
 #[tokio::test]
 async fn time_alone_expires_those_that_are_silent_and_none_of_the_others() {
-    let rig = Rig::new(calm()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = SystemClock::new();
+    let rig = Rig::in_folder(folder.path(), clock.clone(), calm()).await;
     let crowd = Crowd::start(&rig.hub, 20).await;
     crowd.register_all(&rig).await;
     let id = |n: usize| format!("i-{n:04}");
@@ -52,10 +55,11 @@ async fn time_alone_expires_those_that_are_silent_and_none_of_the_others() {
     let expired = rig.registry.list(&Filter { status: vec![Status::Expired], ..Filter::default() });
     let expired: Vec<_> = expired.into_iter().map(|s| s.id).collect();
     assert_eq!(expired, (5..10).map(id).collect::<Vec<_>>());
-    let (store, clock) = (rig.store.clone(), rig.clock.clone());
     rig.registry.heartbeat(&id(7), None).await.expect("taken");
-    // Another process over the same store: the timers are there still, and count from its start.
-    let next = Rig::over(store, clock, calm()).await;
+    assert!(rig.hub.shutdown(Duration::from_secs(10)).await);
+    drop(rig);
+    // Another process over the same folder: the timers are there still, and count from its start.
+    let next = Rig::in_folder(folder.path(), clock, calm()).await;
     let status = |n: usize| next.registry.find(&id(n)).expect("there")[0].status;
     assert_eq!(status(8), Status::Expired);
     next.hub.advance(Duration::from_secs(29)).await.expect("advanced");

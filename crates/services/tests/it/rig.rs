@@ -6,6 +6,7 @@
 use std::{
     convert::Infallible,
     net::Ipv4Addr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use nexus_core::{access::Principal, plugin::NoPlugins, store::Store, time::Clock};
 use nexus_engine::{Hub, clock::SystemClock, supervisor::TaskKind, vault::VaultKey};
 use nexus_services::registry::{NewService, Registry, RegistryOptions};
-use nexus_store::MemoryStore;
+use nexus_store::{MemoryStore, SqliteOptions, SqliteStore};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -41,8 +42,15 @@ impl Rig {
         Self::over(store, clock, options).await
     }
 
-    /// A hub over a store that another may have used.
-    pub(crate) async fn over(store: Arc<dyn Store>, clock: SystemClock, options: RegistryOptions) -> Self {
+    /// A hub over the folder that another may have left.
+    pub(crate) async fn in_folder(folder: &Path, clock: SystemClock, options: RegistryOptions) -> Self {
+        let collections = [Hub::collections(), nexus_services::collections()].concat();
+        let clocked = Arc::new(clock.clone());
+        let store = SqliteStore::open(folder, &collections, clocked, SqliteOptions::default()).expect("a store");
+        Self::over(Arc::new(store), clock, options).await
+    }
+
+    async fn over(store: Arc<dyn Store>, clock: SystemClock, options: RegistryOptions) -> Self {
         let key = VaultKey::new([7; 32], Vec::new());
         let builder = Hub::builder(Arc::clone(&store), Arc::new(clock.clone()), key).test_clock(clock.clone());
         let hub = builder.start().await.expect("the hub starts");
