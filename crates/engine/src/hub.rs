@@ -41,7 +41,7 @@ use crate::{
     metrics::Metrics,
     quotas::Quotas,
     replays::{Replay, ReplayState, Replays},
-    retention::{Retention, RetentionRule},
+    retention::{Keeping, Retention, Touched},
     sources::{EnvironmentSecrets, Sources},
     subscription::{Activity, Revision, Subscription},
     subscriptions::Subscriptions,
@@ -71,8 +71,8 @@ pub struct HubConfig {
     pub environment: EnvironmentSecrets,
     /// Where alerts go.
     pub alerts: Vec<AlertTarget>,
-    /// What the log forgets, and when.
-    pub retention: Vec<RetentionRule>,
+    /// What is forgotten, and when.
+    pub keeping: Keeping,
     /// The outbound client.
     pub client: ClientOptions,
     /// Base URL of an OTLP/HTTP collector for traces.
@@ -210,8 +210,13 @@ impl HubBuilder {
         let vault = Arc::new(Vault::open(desk.clone(), key).await?);
         let (command_sender, commands) = mpsc::channel(256);
         let dispatch = Dispatch::new(command_sender);
+        let touched = Touched::default();
+        let mut signers = vault.signers().map_err(|e| StartError::Other(e.to_string()))?.into_iter();
+        let signer = signers.next().map(Arc::new).ok_or_else(|| StartError::Other("there is no key".into()))?;
+        let earlier: Vec<_> = signers.collect();
         let log =
-            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
+            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), Arc::clone(&signer), &earlier, touched.clone());
+        let sound = log.adopt_cut().await?;
         let sources = Arc::new(Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?);
         let changes = Arc::new(watch::channel(0).0);
         let tokens = Arc::new(Tokens::open(desk.clone(), Arc::clone(&changes)).await?);
@@ -265,10 +270,11 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let receipts = config.keeping.receipts;
+        let retention = Retention::new(desk.clone(), dispatch.clone(), signer, sound, config.keeping, touched);
         let timers = Arc::new(Timers::new(desk.clone(), test_clock.clone()));
-        let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
-            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
+            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), receipts),
             deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
             started: desk.now(),
             desk,

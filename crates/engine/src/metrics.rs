@@ -60,6 +60,7 @@ struct StoreGauges {
     door_items: Gauge,
     door_bytes: Gauge,
     own_items: Gauge,
+    own_bytes: Gauge,
     file_bytes: Gauge,
     wal_bytes: Gauge,
     disk_free: Gauge,
@@ -120,6 +121,7 @@ impl Metrics {
             r.register("store_door_queue_items", "Commits from doors waiting for the writer", s.door_items.clone());
             r.register("store_door_queue_bytes", "Bytes from doors waiting for the writer", s.door_bytes.clone());
             r.register("store_own_queue_items", "The hub's own commits waiting for the writer", s.own_items.clone());
+            r.register("store_own_queue_bytes", "Bytes of the hub's own waiting for the writer", s.own_bytes.clone());
             r.register("store_file_bytes", "Size of the database file", s.file_bytes.clone());
             r.register("store_wal_bytes", "Size of the write-ahead log", s.wal_bytes.clone());
             r.register("disk_free_bytes", "Free space where the data lies", s.disk_free.clone());
@@ -175,6 +177,7 @@ impl Metrics {
         set(&s.door_items, stats.door_queue_items);
         set(&s.door_bytes, stats.door_queue_bytes);
         set(&s.own_items, stats.own_queue_items);
+        set(&s.own_bytes, stats.own_queue_bytes);
         set(&s.file_bytes, stats.file_bytes);
         set(&s.wal_bytes, stats.wal_bytes);
         set(&s.disk_free, stats.disk_free_bytes);

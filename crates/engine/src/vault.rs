@@ -8,6 +8,7 @@ use std::{
 use data_encoding::BASE64;
 use nexus_core::{
     access::Principal,
+    chain::{BadSeed, Signer},
     problem::{Code, Problem},
     record::{Collection, Record, Value},
     sign::Secret,
@@ -50,6 +51,12 @@ impl VaultKey {
         let mut seed = [0; 32];
         seed.copy_from_slice(tag.as_ref());
         seed
+    }
+
+    /// Who signs checkpoints under this key, then who did under the earlier ones.
+    pub fn signers(&self) -> Result<Vec<Signer>, BadSeed> {
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.map(|key| Signer::from_seed(&Self::new(*key, Vec::new()).derive("nexus checkpoint signer v1"))).collect()
     }
 
     fn id(key: &[u8; 32]) -> String {
@@ -216,9 +223,9 @@ impl Vault {
         self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
     }
 
-    /// The seed of the checkpoint signer.
-    pub fn checkpoint_seed(&self) -> [u8; 32] {
-        self.key.derive("nexus checkpoint signer v1")
+    /// See [`VaultKey::signers`].
+    pub fn signers(&self) -> Result<Vec<Signer>, BadSeed> {
+        self.key.signers()
     }
 
     /// A new random secret in the `whsec_` form.

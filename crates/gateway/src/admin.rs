@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod replays;
 pub(crate) mod sources;
+pub(crate) mod state;
 pub(crate) mod subscriptions;
 pub(crate) mod tokens;
 

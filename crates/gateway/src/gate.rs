@@ -35,7 +35,6 @@ pub(crate) struct Gate {
     /// The hub behind the doors.
     pub(crate) hub: Hub,
     /// Services and the calls between them.
-    #[expect(dead_code, reason = "its routes are not open yet")]
     pub(crate) registry: Registry,
     /// Shared state.
     pub(crate) state: StateStore,
@@ -51,6 +50,8 @@ pub(crate) struct Gate {
     pub(crate) schemas: Schemas,
     /// The generated description of the API.
     pub(crate) openapi: bytes::Bytes,
+    /// The GraphQL schema with its resolvers.
+    pub(crate) graphql: crate::graphql::Schema,
     /// Routes.
     pub(crate) router: Router,
     /// Origins that may read answers.

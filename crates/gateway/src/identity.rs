@@ -69,7 +69,7 @@ pub(crate) async fn identify(
             Some(token) => accept(hub, token).await?,
             None => require(local(config, parts, peer))?,
         },
-        Auth::Socket => socket_proof(hub, config, tickets, parts, peer).await?,
+        Auth::Socket | Auth::Watch => socket_proof(hub, config, tickets, parts, peer).await?,
     };
     permit(&presented.principal, auth)?;
     Ok(Some(presented))
@@ -81,9 +81,11 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
         Auth::Socket => {
-            let enough = ["events:read", "events:publish", "subscriptions:consume"];
-            (enough.iter().any(|s| principal.may_some(s)), "events:read, events:publish or subscriptions:consume")
+            let enough = ["events:read", "events:publish", "state:read", "subscriptions:consume"];
+            let any = enough.iter().any(|s| principal.may_some(s));
+            (any, "events:read, events:publish, state:read or subscriptions:consume")
         }
+        Auth::Watch => (principal.may_some("state:read"), "state:read"),
         // What it may do to itself only its handler can tell.
         Auth::Open | Auth::OwnOr(_) | Auth::AnyToken | Auth::Signature => (true, ""),
     };
@@ -158,6 +160,23 @@ async fn socket_proof(
         });
     }
     require(local(config, parts, peer))
+}
+
+/// The proof in a socket's query or protocol list, where there is one. What is there must hold.
+pub(crate) async fn offered(hub: &Hub, tickets: &Tickets, parts: &Parts) -> Result<Option<Presented>, Problem> {
+    let offers = bearer(&parts.headers)?.is_some() || protocol_token(&parts.headers).is_some();
+    let (token, ticket) = query_proof(&parts.uri)?;
+    if !offers && token.is_none() && ticket.is_none() {
+        return Ok(None);
+    }
+    // No address: the local developer needs no proof, and this is about proofs.
+    let nobody = GatewayConfig { dev: false, ..GatewayConfig::default() };
+    socket_proof(hub, &nobody, tickets, parts, IpAddr::from([0, 0, 0, 0])).await.map(Some)
+}
+
+/// The proof that a token sent over an open socket is.
+pub(crate) async fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> {
+    accept(hub, token).await
 }
 
 fn query_proof(uri: &Uri) -> Result<(Option<String>, Option<String>), Problem> {

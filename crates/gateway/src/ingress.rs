@@ -27,7 +27,7 @@ use crate::{
 mod admit;
 mod cloud;
 mod draft;
-mod lineage;
+pub(crate) mod lineage;
 mod neo;
 pub(crate) mod publish;
 pub(crate) mod schema;

@@ -7,6 +7,8 @@
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
 //! - [`state`]: shared state, its history and its watches.
+//! - [`graphql()`]: the same rooms through one schema.
+//! - [`services`]: services found and called.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
@@ -19,6 +21,7 @@ mod consume;
 mod cors;
 mod error;
 mod gate;
+mod graphql;
 mod health;
 mod identity;
 mod ingress;
@@ -31,9 +34,11 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod services;
 mod state;
 mod stream;
 
 pub use config::{GatewayConfig, Network};
+pub use graphql::graphql;
 pub use openapi::openapi;
 pub use server::{Rooms, ServeError, Tls, TlsError, serve};

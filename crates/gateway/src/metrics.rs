@@ -22,7 +22,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::routes;
+use crate::{routes, stream::wire::End};
 
 /// A request answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,9 +51,10 @@ struct Stream {
     kind: &'static str,
 }
 
-/// A socket that ended.
+/// Sockets that ended, by kind and reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Closed {
+struct Ended {
+    kind: &'static str,
     reason: &'static str,
 }
 
@@ -73,8 +74,8 @@ pub(crate) struct GatewayMetrics {
     connections: Gauge,
     streams: Family<Stream, Gauge>,
     frames: Family<Stream, Counter>,
+    closed: Family<Ended, Counter>,
     gaps: Counter,
-    closes: Family<Closed, Counter>,
     per_minute: Gauge,
     meters: Vec<RouteMeter>,
     /// Sockets and streams open now, for the limit.
@@ -110,19 +111,21 @@ impl GatewayMetrics {
             connections: Gauge::default(),
             streams: Family::default(),
             frames: Family::default(),
+            closed: Family::default(),
             gaps: Counter::default(),
-            closes: Family::default(),
             per_minute: Gauge::default(),
             meters,
             open_streams: Arc::default(),
             heads: Mutex::default(),
         };
         // A series that begins at zero can be watched from the start.
-        for kind in ["websocket", "sse"] {
+        for kind in ["websocket", "graphql", "sse"] {
             let _ = (made.streams.get_or_create_owned(&Stream { kind }), made.frames(kind));
         }
-        for reason in crate::stream::Close::ALL {
-            let _ = made.closes.get_or_create_owned(&Closed { reason: reason.label() });
+        for kind in ["websocket", "graphql", "sse"] {
+            for end in End::all() {
+                let _ = made.closed.get_or_create_owned(&Ended { kind, reason: end.label() });
+            }
         }
         for code in crate::error::CODES {
             let _ = made.refused.get_or_create_owned(&Refused { reason: code.as_str() });
@@ -138,8 +141,8 @@ impl GatewayMetrics {
         registry.register("http_connections", "Open client connections", self.connections.clone());
         registry.register("websocket_connections", "Open sockets and event streams", self.streams.clone());
         registry.register("stream_frames", "Frames sent to sockets and event streams", self.frames.clone());
+        registry.register("websocket_closes", "Sockets and event streams that ended, by reason", self.closed.clone());
         registry.register("stream_gaps", "Gap notices sent: a client fell too far behind", self.gaps.clone());
-        registry.register("websocket_closes", "Sockets and event streams that ended, by reason", self.closes.clone());
         registry.register("events_per_minute", "Events of the log in the last 60 seconds", self.per_minute.clone());
     }
 
@@ -184,8 +187,8 @@ impl GatewayMetrics {
     }
 
     /// A socket or stream ended.
-    pub(crate) fn closed(&self, why: crate::stream::Close) {
-        self.closes.get_or_create(&Closed { reason: why.label() }).inc();
+    pub(crate) fn closed(&self, kind: &'static str, end: &End) {
+        self.closed.get_or_create(&Ended { kind, reason: end.label() }).inc();
     }
 
     /// A gap notice was sent.

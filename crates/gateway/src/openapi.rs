@@ -105,7 +105,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let in_query = route
         .query
         .iter()
-        .filter(|p| !(route.auth == Auth::Socket && ["token", "ticket"].contains(&p.name)))
+        .filter(|p| !(matches!(route.auth, Auth::Socket | Auth::Watch) && ["token", "ticket"].contains(&p.name)))
         .map(|p| json!({"name": p.name, "in": "query", "description": p.about, "schema": {"type": "string"}}));
     in_path.chain(in_query).collect()
 }
@@ -151,7 +151,7 @@ fn security(auth: Auth) -> Value {
         Auth::Open => json!([{}, {"bearer": []}]),
         Auth::Bearer(_) | Auth::OwnOr(_) | Auth::AnyToken | Auth::TestClock => json!([{"bearer": []}]),
         Auth::Signature => json!([{"signature": []}]),
-        Auth::Socket => json!([{"bearer": []}, {"token": []}, {"ticket": []}]),
+        Auth::Socket | Auth::Watch => json!([{"bearer": []}, {"token": []}, {"ticket": []}]),
     }
 }
 
@@ -162,7 +162,8 @@ fn auth(auth: Auth) -> String {
         Auth::OwnOr(scope) => format!("the token itself, or scope {scope}"),
         Auth::AnyToken => "any token".to_owned(),
         Auth::Signature => "signature".to_owned(),
-        Auth::Socket => "scope events:read or events:publish or subscriptions:consume".to_owned(),
+        Auth::Socket => "scope events:read, events:publish, state:read or subscriptions:consume".to_owned(),
+        Auth::Watch => "scope state:read".to_owned(),
         Auth::TestClock => "scope admin, with the test clock".to_owned(),
     }
 }

@@ -15,6 +15,7 @@ mod consumers;
 mod doors;
 mod log;
 mod pages;
+mod services;
 mod state;
 mod tokens;
 
@@ -34,8 +35,11 @@ pub(crate) enum Auth {
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
-    /// A token with `events:read`, `events:publish` or `subscriptions:consume`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
+    /// A token with `events:read`, `events:publish`, `state:read` or `subscriptions:consume`: as header, `?token=`,
+    /// one-time `?ticket=`, or WebSocket protocol.
     Socket,
+    /// A token that may read some state; proven as for a socket.
+    Watch,
     /// Only with the test clock; otherwise the path does not exist.
     TestClock,
 }
@@ -223,8 +227,16 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    let parts =
-        [doors::ROUTES, state::ROUTES, admin::ROUTES, consumers::ROUTES, tokens::ROUTES, log::ROUTES, pages::ROUTES];
+    let parts = [
+        doors::ROUTES,
+        services::ROUTES,
+        state::ROUTES,
+        admin::ROUTES,
+        tokens::ROUTES,
+        consumers::ROUTES,
+        log::ROUTES,
+        pages::ROUTES,
+    ];
     parts.into_iter().flatten()
 }
 

@@ -158,6 +158,7 @@ fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
         router: Router::new(config.test_clock)?,
         cors: Cors::new(&config),
         openapi: crate::openapi().to_string().into(),
+        graphql: crate::graphql::schema(),
         limits: RateLimits::new(),
         tickets: Tickets::new(),
         schemas: Schemas::new(),

@@ -81,6 +81,8 @@ pub struct Request {
     pub reach: Reach,
     /// For the whole of it; absent = the client's.
     pub timeout: Option<Duration>,
+    /// Bytes of the answer's body that are read and kept; absent = the client's.
+    pub keep: Option<usize>,
 }
 
 impl Request {
@@ -93,7 +95,13 @@ impl Request {
             body: body.into(),
             reach,
             timeout: None,
+            keep: None,
         }
+    }
+
+    /// A `GET`, with no headers yet.
+    pub fn get(url: impl Into<String>, reach: Reach) -> Self {
+        Self { method: Method::GET, ..Self::post(url, Bytes::new(), reach) }
     }
 }
 
@@ -121,6 +129,7 @@ pub struct Client {
     // Two pools: a connection that was opened for one reach must not be lent to the other.
     public: Pool,
     private: Pool,
+    resolver: Arc<dyn Resolve>,
 }
 
 impl std::fmt::Debug for Client {
@@ -138,8 +147,23 @@ impl Client {
     /// A client over `resolver`.
     pub fn with_resolver(options: ClientOptions, resolver: Arc<dyn Resolve>) -> Result<Self, SendError> {
         let public = pool(&options, Reach::Public, Arc::clone(&resolver))?;
-        let private = pool(&options, Reach::Private, resolver)?;
-        Ok(Self { options: Arc::new(options), public, private })
+        let private = pool(&options, Reach::Private, Arc::clone(&resolver))?;
+        Ok(Self { options: Arc::new(options), public, private, resolver })
+    }
+
+    /// Opens a TCP connection to the host and port of `url` and closes it again: whether anybody listens there. The
+    /// address is judged as for a request.
+    pub async fn knock(&self, url: &str, reach: Reach, timeout: Duration) -> Result<Duration, SendError> {
+        let started = Instant::now();
+        let dialer = Dialer { reach, resolver: Arc::clone(&self.resolver), timeout };
+        let knocked = async { dialer.dial(url::parse(url)?.uri).await };
+        match knocked.await {
+            Ok(stream) => {
+                drop(stream);
+                Ok(started.elapsed())
+            }
+            Err(error) => Err(SendError { latency: started.elapsed(), ..error }),
+        }
     }
 
     /// Sends `request` and reads the answer as far as it is kept. Never follows a redirect, never tries twice.
@@ -156,6 +180,7 @@ impl Client {
             Reach::Public => &self.public,
             Reach::Private => &self.private,
         };
+        let limit = request.keep.unwrap_or(self.options.response_kept_bytes);
         let request = self.prepare(request)?;
         let answer = match tokio::time::timeout_at(deadline, pool.request(request)).await {
             Ok(Ok(answer)) => answer,
@@ -166,7 +191,7 @@ impl Client {
             }
         };
         let (parts, body) = answer.into_parts();
-        let head = Head { limit: self.options.response_kept_bytes, status: parts.status };
+        let head = Head { limit, status: parts.status };
         let (body_head, truncated) = match tokio::time::timeout_at(deadline, head.read(body)).await {
             Ok(read) => read?,
             Err(_) => {

@@ -8,6 +8,8 @@ mod cloudevents;
 mod commands;
 mod consumers;
 mod doors;
+mod graphql;
+mod graphql_sockets;
 mod identity;
 mod ingress;
 mod jwt;

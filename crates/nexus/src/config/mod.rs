@@ -13,6 +13,8 @@ mod log;
 mod retention;
 mod secrets;
 mod server;
+mod services;
+mod state;
 mod tls;
 mod value;
 
@@ -29,6 +31,8 @@ pub(crate) use self::{
     retention::Retention,
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
+    services::Services,
+    state::State,
     tls::Tls,
 };
 
@@ -41,7 +45,9 @@ pub(crate) struct Config {
     pub(crate) jwt: Jwt,
     pub(crate) ingress: Ingress,
     pub(crate) delivery: Delivery,
+    pub(crate) services: Services,
     pub(crate) retention: Retention,
+    pub(crate) state: State,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
 }

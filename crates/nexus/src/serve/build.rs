@@ -15,12 +15,16 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::{
-    Hub, HubConfig, StartError, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
-    sources::EnvironmentSecrets, tokens::NewToken,
+    Hub, HubConfig, StartError,
+    alerts::AlertTarget,
+    delivery::machine::Policy,
+    retention::{Keeping, RetentionRule},
+    sources::EnvironmentSecrets,
+    tokens::NewToken,
 };
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
-use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
+use nexus_services::{Registry, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
 use super::{Plan, jwks, key::read_key, permissions, tls::TlsFiles};
@@ -51,17 +55,30 @@ pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, F
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
     let gateway = GatewayConfig { tls: tls.map(|files| files.watch(&hub)), ..gateway_config(plan)? };
-    let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    let rooms = rooms(hub, config, state_options(plan))
+        .await
+        .map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     Ok(Built { rooms, store, gateway })
 }
 
 /// The hub's customers; their timers fire from here on.
-async fn rooms(hub: Hub) -> Result<Rooms, StartError> {
+async fn rooms(hub: Hub, config: &Config, state: StateOptions) -> Result<Rooms, StartError> {
     let plugins = Arc::new(NoPlugins);
-    let registry = Registry::open(&hub, RegistryOptions::default(), Arc::clone(&plugins) as _).await?;
-    let state = StateStore::open(&hub, StateOptions::default(), plugins).await?;
+    let registry = Registry::open(&hub, config.services.options(), Arc::clone(&plugins) as _).await?;
+    let state = StateStore::open(&hub, state, plugins).await?;
     hub.start_timers();
     Ok(Rooms { hub, registry, state })
+}
+
+fn state_options(plan: &Plan) -> StateOptions {
+    let Config { state, data, .. } = &plan.config;
+    StateOptions {
+        history_versions: state.history_versions,
+        history_age: state.history_age.0,
+        file: state.file_in(&data.dir),
+        snapshot_interval: state.snapshot_interval.0,
+        policies: state.rules(),
+    }
 }
 
 /// For its owner only: the log holds what customers sent.
@@ -93,7 +110,8 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
     let rules = retention.events.iter().map(|rule| {
         let filter =
             TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
-        Ok(RetentionRule { filter, max_age: rule.age.0, grace: rule.grace.0 })
+        let (max_age, max_bytes) = (rule.age.map(|age| age.0), rule.size.map(|size| size.0));
+        Ok(RetentionRule { filter, max_age, max_bytes, grace: rule.grace.0 })
     });
     Ok(HubConfig {
         policy: Policy {
@@ -107,7 +125,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             by_source: plan.secrets.by_source.clone(),
         },
         alerts: discord.into_iter().chain(http).collect(),
-        retention: rules.collect::<Result<_, Failure>>()?,
+        keeping: Keeping { rules: rules.collect::<Result<_, Failure>>()?, receipts: retention.receipts.0 },
         client: ClientOptions {
             connect_timeout: delivery.connect_timeout.0,
             max_idle_per_host: delivery.idle_connections,

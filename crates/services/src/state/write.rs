@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::{
     StateStore,
-    change::{Change, Expect, StateError, Written, number},
+    change::{Change, StateError, Written, number},
     plan::Step,
+    resolve::Joined,
     version::{Held, Origin, STATE, Version},
 };
 
@@ -44,16 +45,29 @@ impl StateStore {
             if !base.is_fresh && !fits(&change, base.version()) {
                 base = self.fresh(&change.key).await?;
             }
-            if change.value.is_none() && base.version().is_none_or(|v| v.deleted) && change.expect == Expect::Anything {
+            let now = self.desk().now();
+            let mut joined = None;
+            if !change.expect.holds(base.version()) {
+                joined = Some(self.join(&change, &base, origin).await?);
+            } else if change.value.is_none() && base.version().is_none_or(|v| v.deleted) {
                 return Err(StateError::missing(&change.key));
             }
-            if !change.expect.holds(base.version()) {
-                self.inner.metrics.conflict("refused");
-                return Err(StateError::stale(&change.key, change.expect, base.version()));
-            }
-            let next = next(&base, change.value.clone(), change.ttl, origin, self.desk().now());
+            let outcome = joined.as_ref().map(|joined| joined.outcome);
+            let next = match joined {
+                None => next(&base, change.value.clone(), change.ttl, origin, now),
+                Some(Joined { value, reason, .. }) => {
+                    let mut next = next(&base, Some(value), change.ttl, origin, now);
+                    next.reason = Some(reason);
+                    next
+                }
+            };
             match self.try_step(&change.key, base.held.as_deref(), next, origin).await {
-                Ok(version) => return Ok(Written { version, merged: false }),
+                Ok(version) => {
+                    if let Some(outcome) = outcome {
+                        self.met(outcome, &change, &base, origin);
+                    }
+                    return Ok(Written { version, merged: outcome.is_some() });
+                }
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
