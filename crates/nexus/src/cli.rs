@@ -7,8 +7,8 @@ use nexus_client::{Client, Settings};
 
 use crate::{
     command::{
-        backup, config as config_command, dead, event, generate, log, replay, secret, source, subscription, token,
-        transfer,
+        backup, config as config_command, consume, dead, event, generate, log, replay, secret, source, subscription,
+        token, transfer,
     },
     demo, doctor,
     output::{Failure, Screen},
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Publish(event::Publish),
     /// Watch events as they come
     Tail(event::Tail),
+    /// Take the deliveries of a subscription, instead of having them sent to an endpoint
+    Consume(consume::Arguments),
     /// Look up events of the log
     Events(event::Query),
     /// What became of an event
@@ -127,6 +129,7 @@ impl Command {
             Self::Subscription(_) => "subscription",
             Self::Publish(_) => "publish",
             Self::Tail(_) => "tail",
+            Self::Consume(_) => "consume",
             Self::Events(_) => "events",
             Self::Fate(_) => "fate",
             Self::Dead(_) => "dead",
@@ -170,6 +173,7 @@ async fn talk(global: Global, command: Command) -> Result<(), Failure> {
         Command::Subscription(command) => subscription::run(&global, command).await,
         Command::Publish(args) => event::publish(&global, &args).await,
         Command::Tail(args) => event::tail(&global, &args).await,
+        Command::Consume(args) => consume::run(&global, &args).await,
         Command::Events(args) => event::query(&global, args).await,
         Command::Fate(args) => event::fate(&global, &args).await,
         Command::Dead(command) => dead::run(&global, command).await,
