@@ -9,11 +9,12 @@ use std::{
 use serde_json::Value;
 
 /// Which of ours each crate may import in its production code (docs/architecture.md, "The rooms").
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("nexus-core", &[]),
     ("nexus-store", &["nexus-core"]),
     ("nexus-outbound", &["nexus-core"]),
     ("nexus-engine", &["nexus-core", "nexus-outbound"]),
+    ("nexus-flows", &["nexus-core", "nexus-engine"]),
     ("nexus-gateway", &["nexus-core", "nexus-engine"]),
     ("nexus", &["nexus-core", "nexus-store", "nexus-outbound", "nexus-engine", "nexus-gateway", "nexus-client"]),
     ("nexus-client", &[]),
@@ -24,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 const HOMES: [(&str, &[&str]); 4] = [
     ("rusqlite", &["nexus-store", "nexus-bench"]),
     ("hyper-rustls", &["nexus-outbound", "nexus-client"]),
-    ("jsonschema", &["nexus-gateway"]),
+    ("jsonschema", &["nexus-gateway", "nexus-flows"]),
     ("clap", &["nexus", "nexus-bench"]),
 ];
 

@@ -1,0 +1,4 @@
+//! Flows as documents, as expressions and as runs, from outside.
+
+mod documents;
+mod specs;
