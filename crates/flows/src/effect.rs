@@ -203,11 +203,6 @@ fn with_query<'q>(uri: &str, query: impl Iterator<Item = (&'q str, String)>) -> 
 }
 
 /// How to prove who calls.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub authentication: Option<Authentication>,
-}
-
-/// How to prove who calls.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Authentication {
     /// Which way.

@@ -78,8 +78,9 @@ impl Expression {
 
     /// Runs it over `input`.
     pub fn eval(&self, input: &Value, arguments: &dyn Arguments) -> Result<Value, FlowError> {
-        let variables: Vec<Val> =
-            self.0.variables().iter().map(|(name, _)| arguments.get(name).as_ref().map_or(Val::Null, to_val)).collect();
+        let variables =
+            self.0.variables().iter().map(|(name, usage)| arguments.get(name, usage).map(|value| to_val(&value)));
+        let variables = variables.collect::<Result<Vec<Val>, FlowError>>()?;
         let (result, cost) = self.0.eval(to_val(input), variables);
         arguments.spent(cost);
         result

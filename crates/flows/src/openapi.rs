@@ -16,12 +16,18 @@ fn wrong(what: impl Into<String>) -> FlowError {
 }
 
 /// Makes the request for `operation`; `document_uri` is where the document was found, for servers relative to it.
-pub fn request(document: &Value, document_uri: &str, operation: &str, parameters: &Map<String, Value>) -> Result<HttpRequest, FlowError> {
+pub fn request(
+    document: &Value,
+    document_uri: &str,
+    operation: &str,
+    parameters: &Map<String, Value>,
+) -> Result<HttpRequest, FlowError> {
     let (path, method, item, found) = find(document, operation)?;
     let mut request = HttpRequest { method: method.to_ascii_uppercase(), ..HttpRequest::default() };
     let mut path = path.to_owned();
     let mut used: Vec<&str> = Vec::new();
-    let declared = item.get("parameters").into_iter().chain(found.get("parameters")).filter_map(Value::as_array).flatten();
+    let declared =
+        item.get("parameters").into_iter().chain(found.get("parameters")).filter_map(Value::as_array).flatten();
     for declared in declared {
         let parameter = resolve(document, declared);
         let Some(name) = parameter.get("name").and_then(Value::as_str) else { continue };
@@ -44,11 +50,16 @@ pub fn request(document: &Value, document_uri: &str, operation: &str, parameters
 }
 
 fn find<'d>(document: &'d Value, operation: &str) -> Result<(&'d str, &'d str, &'d Value, &'d Value), FlowError> {
-    let paths = document.get("paths").and_then(Value::as_object).ok_or_else(|| wrong("the OpenAPI document has no paths"))?;
+    let paths =
+        document.get("paths").and_then(Value::as_object).ok_or_else(|| wrong("the OpenAPI document has no paths"))?;
     paths
         .iter()
-        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(method, op)| (path.as_str(), method.as_str(), item, op)))
-        .find(|(_, method, _, op)| METHODS.contains(method) && op.get("operationId").and_then(Value::as_str) == Some(operation))
+        .flat_map(|(path, item)| {
+            item.as_object().into_iter().flatten().map(move |(method, op)| (path.as_str(), method.as_str(), item, op))
+        })
+        .find(|(_, method, _, op)| {
+            METHODS.contains(method) && op.get("operationId").and_then(Value::as_str) == Some(operation)
+        })
         .ok_or_else(|| wrong(format!("the OpenAPI document has no operation {operation:?}")))
 }
 
@@ -73,7 +84,8 @@ fn put(request: &mut HttpRequest, path: &mut String, parameter: &Value, place: &
         "query" => match value {
             // A list repeats its name, unless the document asks for commas.
             Value::Array(items) => {
-                let commas = parameter.get("collectionFormat").is_some_and(|f| f == "csv") || parameter.get("explode").is_some_and(|e| e == false);
+                let commas = parameter.get("collectionFormat").is_some_and(|f| f == "csv")
+                    || parameter.get("explode").is_some_and(|e| e == false);
                 if commas {
                     let joined: Vec<String> = items.iter().map(plain).collect();
                     request.query.push((name.to_owned(), joined.join(",")));
@@ -96,20 +108,31 @@ fn put(request: &mut HttpRequest, path: &mut String, parameter: &Value, place: &
 }
 
 /// OpenAPI 3: `body` holds the request's body, or the parameters that are not declared are its fields.
-fn body<'p>(request: &mut HttpRequest, document: &Value, operation: &Value, parameters: &'p Map<String, Value>, used: &mut Vec<&'p str>) {
+fn body<'p>(
+    request: &mut HttpRequest,
+    document: &Value,
+    operation: &Value,
+    parameters: &'p Map<String, Value>,
+    used: &mut Vec<&'p str>,
+) {
     let Some(declared) = operation.get("requestBody").map(|body| resolve(document, body)) else { return };
     if let Some((name, value)) = parameters.get_key_value("body").filter(|(name, _)| !used.contains(&name.as_str())) {
         used.push(name);
         request.body = Some(Body::Json(value.clone()));
         return;
     }
-    let fields: Map<String, Value> =
-        parameters.iter().filter(|(name, _)| !used.contains(&name.as_str())).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let fields: Map<String, Value> = parameters
+        .iter()
+        .filter(|(name, _)| !used.contains(&name.as_str()))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     used.extend(parameters.keys().map(String::as_str));
     if fields.is_empty() {
         return;
     }
-    let form = declared.get("content").is_some_and(|c| c.get("application/x-www-form-urlencoded").is_some() && c.get("application/json").is_none());
+    let form = declared
+        .get("content")
+        .is_some_and(|c| c.get("application/x-www-form-urlencoded").is_some() && c.get("application/json").is_none());
     request.body = Some(if form {
         Body::Form(fields.iter().map(|(k, v)| (k.clone(), plain(v))).collect())
     } else {
@@ -123,7 +146,13 @@ fn server(document: &Value, document_uri: &str) -> Result<String, FlowError> {
     if document.get("swagger").is_some() {
         let schemes = document.get("schemes").and_then(Value::as_array);
         let wanted = |name: &str| schemes.is_some_and(|s| s.iter().any(|s| s == name));
-        let scheme = if wanted("https") { "https" } else if wanted("http") { "http" } else { scheme };
+        let scheme = if wanted("https") {
+            "https"
+        } else if wanted("http") {
+            "http"
+        } else {
+            scheme
+        };
         let host = document.get("host").and_then(Value::as_str).unwrap_or(host);
         let base = document.get("basePath").and_then(Value::as_str).unwrap_or("");
         return Ok(format!("{scheme}://{host}{base}"));
@@ -175,7 +204,8 @@ mod tests {
             "components": {"parameters": {"trace": {"name": "X-Trace", "in": "header"}}}
         });
         let parameters = json!({"id": "a/b", "tag": ["x", "y"], "X-Trace": 7, "colour": "red"});
-        let made = request(&document, "https://docs.example/openapi.json", "make", parameters.as_object().unwrap()).unwrap();
+        let made =
+            request(&document, "https://docs.example/openapi.json", "make", parameters.as_object().unwrap()).unwrap();
         assert_eq!(made.method, "POST");
         assert_eq!(made.url(), "https://eu.api.example/v1/a/a%2Fb?tag=x&tag=y");
         assert_eq!(made.headers["x-trace"], "7");

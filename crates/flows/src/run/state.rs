@@ -163,7 +163,13 @@ pub(crate) enum Stage {
     /// It is at work.
     Work(Box<Doing>),
     /// An extension's tasks after it.
-    After { extension: usize, scope: Scope, output: Value, #[serde(default)] then: Option<Then> },
+    After {
+        extension: usize,
+        scope: Scope,
+        output: Value,
+        #[serde(default)]
+        then: Option<Then>,
+    },
 }
 
 /// What a task is at.
@@ -172,11 +178,18 @@ pub(crate) enum Stage {
 pub(crate) enum Doing {
     /// Its work has not begun.
     Fresh,
-    Call { call: Call, fetching_document: bool },
+    Call {
+        call: Call,
+        fetching_document: bool,
+    },
     Child(StartRun),
     Inline(Frame),
     List(Scope),
-    Loop { items: Vec<Value>, index: usize, scope: Scope },
+    Loop {
+        items: Vec<Value>,
+        index: usize,
+        scope: Scope,
+    },
     Fork(Vec<Branch>),
     Listen(Box<Listening>),
     Wait(Timer),
@@ -309,7 +322,7 @@ impl RunState {
                 Open::Call(call) => Effect::Call(call.clone()),
                 Open::Child(child) => Effect::StartRun(child.clone()),
                 Open::Listen(listening) => Effect::Listen(listening.request.clone()),
-                Open::Timer(timer, _) => Effect::SetTimer { id: timer.id, at: timer.at },
+                Open::Timer(timer) => Effect::SetTimer { id: timer.id, at: timer.at },
             });
         });
         if self.status == Status::Running {
@@ -323,7 +336,7 @@ impl RunState {
             return;
         }
         if let Some(timer) = &self.deadline {
-            visit(Open::Timer(timer, None));
+            visit(Open::Timer(timer));
         }
         if let Some(root) = &self.root {
             root.each_open(visit);
@@ -331,12 +344,12 @@ impl RunState {
     }
 }
 
-/// Something a run waits for. A timer comes with the error that it pauses for, if it does.
+/// Something a run waits for.
 pub(crate) enum Open<'s> {
     Call(&'s Call),
     Child(&'s StartRun),
     Listen(&'s Listening),
-    Timer(&'s Timer, Option<&'s FlowError>),
+    Timer(&'s Timer),
 }
 
 impl Scope {
@@ -350,7 +363,7 @@ impl Scope {
 impl Frame {
     pub(crate) fn each_open<'s>(&'s self, visit: &mut dyn FnMut(Open<'s>)) {
         if let Some(timer) = &self.timer {
-            visit(Open::Timer(timer, None));
+            visit(Open::Timer(timer));
         }
         match &self.stage {
             Stage::Begin => {}
@@ -383,13 +396,13 @@ impl Doing {
                     each.scope.each_open(visit);
                 }
             }
-            Self::Wait(timer) => visit(Open::Timer(timer, None)),
+            Self::Wait(timer) => visit(Open::Timer(timer)),
             Self::Try(trying) => match &trying.phase {
                 TryPhase::Attempt { scope, timer } => {
-                    timer.iter().for_each(|timer| visit(Open::Timer(timer, None)));
+                    timer.iter().for_each(|timer| visit(Open::Timer(timer)));
                     scope.each_open(visit);
                 }
-                TryPhase::Pause { timer, error } => visit(Open::Timer(timer, Some(error))),
+                TryPhase::Pause { timer, .. } => visit(Open::Timer(timer)),
                 TryPhase::Handle { scope, .. } => scope.each_open(visit),
             },
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The specification's folder (`NEXUS_SPECS`, or beside the repository); says so when there is none.
-pub fn folder(inside: &str) -> Option<PathBuf> {
+pub(crate) fn folder(inside: &str) -> Option<PathBuf> {
     let root = std::env::var_os("NEXUS_SPECS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/specs/open-workflow"),
         PathBuf::from,
@@ -20,7 +20,7 @@ pub fn folder(inside: &str) -> Option<PathBuf> {
 }
 
 /// Every file in a folder with this ending, sorted.
-pub fn files(folder: &Path, ending: &str) -> Vec<(String, String)> {
+pub(crate) fn files(folder: &Path, ending: &str) -> Vec<(String, String)> {
     let entries = std::fs::read_dir(folder).expect("a folder").filter_map(Result::ok);
     let mut found: Vec<(String, String)> = entries
         .filter(|entry| entry.file_name().to_string_lossy().ends_with(ending))
