@@ -109,12 +109,16 @@ struct Machine<'a, 'h> {
     told: BTreeMap<WaitId, Input>,
     /// Tasks this step may still begin.
     budget: u32,
+    /// Waits from this id on were begun by this step.
+    first: WaitId,
     cost: Cell<u64>,
 }
 
 /// Applies one input to a run.
 pub fn step(definition: &Definition, state: &mut RunState, input: Input, host: &mut Host<'_>) -> Taken {
+    let first = state.next;
     let mut machine = Machine {
+        first,
         definition,
         state,
         host,
@@ -389,7 +393,6 @@ impl Machine<'_, '_> {
             return;
         };
         let id = *id;
-        let before = self.effects.len();
         self.effects.retain(|effect| match effect {
             Effect::SetTimer { id: set, .. } => *set != id,
             Effect::Call(call) => call.id != id,
@@ -397,7 +400,7 @@ impl Machine<'_, '_> {
             Effect::StartRun(run) => run.id != id,
             _ => true,
         });
-        if self.effects.len() == before {
+        if id < self.first {
             self.effects.push(cancel);
         }
     }

@@ -1,7 +1,7 @@
 //! When a schedule fires next: cron with time zones, and intervals. Pure functions of the last fire and the present.
 //!
 //! Daylight saving: a local time that does not exist (the clock jumps over it) fires at the first moment after the jump;
-//! one that exists twice fires once, the first time. Missed fires (the hub was down) are one fire, not many.
+//! one that exists twice fires once, the first time. A schedule for every hour keeps to real hours instead. Missed fires (the hub was down) are one fire, not many.
 
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub struct Cron {
     either_day: bool,
 }
 
+const ALL_HOURS: u64 = (1 << 24) - 1;
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
@@ -74,7 +75,8 @@ impl Cron {
                 // All fires of this day, as the clock jumps may reorder local times.
                 let found = self
                     .times()
-                    .filter_map(|(hour, minute)| instant(day.at(hour, minute, 0, 0), zone))
+                    .flat_map(|(hour, minute)| self.instants(day.at(hour, minute, 0, 0), zone))
+                    .flatten()
                     .filter(|at| *at > from)
                     .min();
                 if let Some(at) = found {
@@ -92,30 +94,29 @@ impl Cron {
         })
     }
 
+    /// The moments of a local time: one, or where the clock jumps none or two.
+    fn instants(&self, local: DateTime, zone: &TimeZone) -> [Option<jiff::Timestamp>; 2] {
+        let hourly = self.hours == ALL_HOURS;
+        match zone.to_ambiguous_timestamp(local).offset() {
+            AmbiguousOffset::Unambiguous { offset } => [offset.to_timestamp(local).ok(), None],
+            AmbiguousOffset::Fold { before, after } => {
+                [before.to_timestamp(local).ok(), hourly.then(|| after.to_timestamp(local).ok()).flatten()]
+            }
+            AmbiguousOffset::Gap { .. } if hourly => [None, None],
+            // Read with the offset from before the jump it lies after the jump, which is the first moment there is.
+            AmbiguousOffset::Gap { before, .. } => {
+                let behind = before.to_timestamp(local).ok();
+                let jump =
+                    behind.and_then(|at| at.checked_sub(6.hours()).ok()).and_then(|at| zone.following(at).next());
+                [jump.map(|jump| jump.timestamp()).filter(|at| behind.is_some_and(|b| *at <= b)).or(behind), None]
+            }
+        }
+    }
+
     fn day_matches(&self, month: i8, day: i8, weekday: i8) -> bool {
         let by_date = self.days & (1 << day) != 0;
         let by_week = self.weekdays & (1 << weekday) != 0;
         self.months & (1 << month) != 0 && if self.either_day { by_date || by_week } else { by_date && by_week }
-    }
-}
-
-/// The moment of a local time.
-fn instant(local: DateTime, zone: &TimeZone) -> Option<jiff::Timestamp> {
-    let ambiguous = zone.to_ambiguous_timestamp(local);
-    match ambiguous.offset() {
-        AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
-            offset.to_timestamp(local).ok()
-        }
-        // The local time read with the offset from before the jump lies after it; the jump itself is the first moment.
-        AmbiguousOffset::Gap { before, .. } => {
-            let behind = before.to_timestamp(local).ok()?;
-            let earlier = behind.checked_sub(1.day().hours(0)).or_else(|_| behind.checked_sub(24.hours())).ok()?;
-            zone.following(earlier)
-                .next()
-                .map(|transition| transition.timestamp())
-                .filter(|at| *at <= behind)
-                .or(Some(behind))
-        }
     }
 }
 
@@ -192,4 +193,87 @@ pub fn resume(
         return (false, Some(due));
     }
     (missed == Missed::Once, next(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next fires after a time, in UTC.
+    fn fires(cron: &str, zone_name: &str, after: &str, count: usize) -> Vec<String> {
+        let cron = Cron::parse(cron).unwrap();
+        let zone = zone(Some(zone_name)).unwrap();
+        let mut at = Timestamp::parse(after).unwrap();
+        let mut found = Vec::new();
+        for _ in 0..count {
+            at = cron.next(at, &zone).unwrap();
+            found.push(at.to_string().replace(":00.000Z", "Z"));
+        }
+        found
+    }
+
+    #[test]
+    fn cron_fires_at_its_times() {
+        for (cron, expected) in [
+            ("*/15 9-10 * * *", ["2026-11-20T09:00Z", "2026-11-20T09:15Z"]),
+            ("0 0 1 * *", ["2026-12-01T00:00Z", "2027-01-01T00:00Z"]),
+            ("30 8 * * mon-fri", ["2026-11-20T08:30Z", "2026-11-23T08:30Z"]),
+            ("0 12 13 * 5", ["2026-11-20T12:00Z", "2026-11-27T12:00Z"]),
+            ("0 0 29 2 *", ["2028-02-29T00:00Z", "2032-02-29T00:00Z"]),
+            ("0 6 * * 7", ["2026-11-22T06:00Z", "2026-11-29T06:00Z"]),
+            ("@daily", ["2026-11-21T00:00Z", "2026-11-22T00:00Z"]),
+            ("5,10 0/12 * jan *", ["2027-01-01T00:05Z", "2027-01-01T00:10Z"]),
+        ] {
+            assert_eq!(fires(cron, "UTC", "2026-11-20T00:00:00Z", 2), expected, "{cron}");
+        }
+    }
+
+    #[test]
+    fn a_local_time_that_the_clock_jumps_over_fires_after_the_jump() {
+        let days = fires("30 2 * * *", "Europe/Brussels", "2027-03-27T00:00:00Z", 3);
+        assert_eq!(days, ["2027-03-27T01:30Z", "2027-03-28T01:00Z", "2027-03-29T00:30Z"]);
+    }
+
+    #[test]
+    fn a_local_time_that_exists_twice_fires_once() {
+        let days = fires("30 2 * * *", "Europe/Brussels", "2026-10-24T12:00:00Z", 2);
+        assert_eq!(days, ["2026-10-25T00:30Z", "2026-10-26T01:30Z"]);
+    }
+
+    #[test]
+    fn every_hour_is_every_real_hour() {
+        let hours = fires("30 * * * *", "Europe/Brussels", "2026-10-24T23:40:00Z", 3);
+        assert_eq!(hours, ["2026-10-25T00:30Z", "2026-10-25T01:30Z", "2026-10-25T02:30Z"]);
+        let hours = fires("30 * * * *", "Europe/Brussels", "2027-03-28T00:00:00Z", 3);
+        assert_eq!(hours, ["2027-03-28T00:30Z", "2027-03-28T01:30Z", "2027-03-28T02:30Z"]);
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused_with_its_reason() {
+        for (cron, words) in [
+            ("* * * *", "has 4 fields"),
+            ("60 * * * *", "\"60\" is no value for the minute"),
+            ("0 5-1 * * *", "goes backwards"),
+            ("0 0 31 2 *", "never fires"),
+            ("*/0 * * * *", "no value for the minute"),
+            ("0 0 * foo *", "the month"),
+        ] {
+            assert!(Cron::parse(cron).unwrap_err().contains(words), "{cron}: {}", Cron::parse(cron).unwrap_err());
+        }
+        assert!(zone(Some("Mars/Base")).is_err());
+    }
+
+    #[test]
+    fn intervals_keep_to_their_grid_and_missed_fires_are_one() {
+        let at = Timestamp::from_secs;
+        let every = Duration::from_secs(60);
+        assert_eq!(next_interval(at(0), every, at(0)), at(60));
+        assert_eq!(next_interval(at(0), every, at(59)), at(60));
+        assert_eq!(next_interval(at(10), every, at(500)), at(550));
+        assert_eq!(next_interval(at(10), every, at(5)), at(10));
+        let next = |now| Some(next_interval(at(0), every, now));
+        assert_eq!(resume(at(60), at(30), Missed::Once, next), (false, Some(at(60))));
+        assert_eq!(resume(at(60), at(600), Missed::Once, next), (true, Some(at(660))));
+        assert_eq!(resume(at(60), at(600), Missed::Skip, next), (false, Some(at(660))));
+    }
 }

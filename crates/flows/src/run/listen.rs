@@ -134,7 +134,9 @@ impl Machine<'_, '_> {
             listening.met.push(filter);
             listening.closed = self.until_met(plan, listening);
         } else {
-            listening.met.push(filter.min(kept));
+            if all {
+                listening.met.push(filter);
+            }
             if listening.queue.len() >= QUEUED {
                 return Err(FlowError::new(Standard::Runtime, format!("more than {QUEUED} events wait for `foreach`")));
             }
@@ -144,9 +146,6 @@ impl Machine<'_, '_> {
                 StrategyPlan::All(filters) => (0..filters.len()).all(|n| listening.met.contains(&n)),
                 StrategyPlan::Any(_, Some(_)) => false,
             };
-        }
-        if !matches!(plan.strategy, StrategyPlan::All(_)) {
-            listening.met.retain(|met| *met >= kept && *met != usize::MAX);
         }
         if listening.closed {
             self.cancel_wait(Effect::CancelListen { id: listening.request.id });

@@ -16,6 +16,7 @@ use crate::{
     error::{FlowError, Standard},
     expression::{Arguments, Place},
     plan::{AuthScheme, Definition, Node, Work},
+    pointer::Pointer,
     secrets::Secrets,
 };
 
@@ -235,8 +236,8 @@ pub enum WaitingFor {
 }
 
 impl RunState {
-    /// Everything the run waits for.
-    pub fn waiting_for(&self) -> Vec<Waiting> {
+    /// Everything the run waits for. `definition`: the one it runs.
+    pub fn waiting_for(&self, definition: &Definition) -> Vec<Waiting> {
         let mut found = Vec::new();
         if self.status.has_ended() {
             return found;
@@ -248,8 +249,33 @@ impl RunState {
         if let Some(root) = &self.root {
             list(root, "", "do", until, &mut found);
         }
+        for waiting in &mut found {
+            if matches!(waiting.what, WaitingFor::Time | WaitingFor::Retry { .. }) {
+                waiting.task = named(&definition.source, &waiting.task);
+            }
+        }
         found
     }
+}
+
+/// `/do/0` with the name of the task that stands there: `/do/0/pay`.
+fn named(source: &Value, path: &str) -> String {
+    let mut at = Some(source);
+    let mut out = Pointer::root();
+    for piece in path.split('/').skip(1) {
+        out = out.key(piece);
+        at = match at {
+            Some(Value::Array(items)) => {
+                let item = piece.parse::<usize>().ok().and_then(|n| items.get(n)).and_then(Value::as_object);
+                item.and_then(|item| item.iter().next()).map(|(name, task)| {
+                    out = out.key(name);
+                    task
+                })
+            }
+            other => other.and_then(|value| value.get(piece)),
+        };
+    }
+    out.into_string()
 }
 
 fn sooner(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {

@@ -25,7 +25,7 @@ Feature: Retry
     When the workflow is executed
     Then the workflow should wait for:
     """yaml
-    - { task: /do/0, for: retry, attempts: 1, error: { status: 503 } }
+    - { task: /do/0/guarded, for: retry, attempts: 1, error: { status: 503 } }
     """
     When PT2S passes
     Then 2 requests should have been made

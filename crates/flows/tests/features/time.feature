@@ -14,7 +14,7 @@ Feature: Time
     When the workflow is executed
     Then the workflow should wait for:
     """yaml
-    - { task: /do/0, for: time }
+    - { task: /do/0/pause, for: time }
     """
     When PT89S passes
     Then the workflow should still wait

@@ -132,3 +132,37 @@ fn numbers_and_texts_stay_what_they_are() {
     });
     assert_eq!(value, expected);
 }
+
+/// What v1 runs is accepted, everything else is refused by its name and for nothing else.
+#[test]
+fn published_examples_are_accepted_or_refused_by_name() {
+    let Some(folder) = specs::folder("v1.0.3/examples") else { return };
+    let mut accepted = 0;
+    for (name, text) in specs::files(&folder, ".yaml") {
+        match nexus_flows::publish(&text) {
+            Ok(_) => accepted += 1,
+            Err(problems) => {
+                for problem in problems.list() {
+                    let known = ["not supported", "retry for ever"].iter().any(|word| problem.message.contains(word));
+                    assert!(known, "{name}: {problem}");
+                }
+            }
+        }
+    }
+    println!("{accepted} examples are accepted");
+    assert!(accepted >= 35, "{accepted}");
+}
+
+#[test]
+fn flows_that_run_each_other_in_a_circle_are_refused() {
+    let flow = |name: &str, runs: &str| {
+        nexus_flows::publish(&format!(
+            "document: {{dsl: '1.0.3', namespace: t, name: {name}, version: '1.0.0'}}\ndo:\n- r: {{run: {{workflow: {{namespace: t, name: {runs}, version: latest}}}}}}\n"
+        ))
+        .expect("each is fine by itself")
+    };
+    let (a, b, c) = (flow("a", "b"), flow("b", "c"), flow("c", "a"));
+    assert_eq!(nexus_flows::validate::check_circles([&a, &b]), Ok(()));
+    let circle = nexus_flows::validate::check_circles([&a, &b, &c]).unwrap_err();
+    assert!(circle.contains("t/a@1.0.0 -> t/b@1.0.0 -> t/c@1.0.0 -> t/a@1.0.0"), "{circle}");
+}

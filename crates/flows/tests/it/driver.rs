@@ -1,7 +1,7 @@
 //! A host in memory: performs what a run asks for with a test clock, stand-ins and an event log, and can lose everything
 //! but the stored state between any two steps.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_core::time::Timestamp;
 use nexus_flows::{
@@ -28,7 +28,7 @@ pub(crate) struct Hosted {
     /// The stored state: all that survives.
     stored: Vec<u8>,
     timers: BTreeMap<u64, Timestamp>,
-    calls: VecDeque<Call>,
+    calls: BTreeMap<u64, Call>,
     listens: BTreeMap<u64, (Listen, usize)>,
     children: BTreeMap<u64, StartRun>,
     go_on: bool,
@@ -103,6 +103,10 @@ impl World {
         RunState::decode(&self.runs[run].stored).expect("a stored state")
     }
 
+    pub(crate) fn waiting(&self, run: &str) -> Vec<nexus_flows::run::Waiting> {
+        self.state(run).waiting_for(&self.definitions[&self.runs[run].definition])
+    }
+
     pub(crate) fn outcome(&self, run: &str) -> Option<Outcome> {
         self.state(run).outcome
     }
@@ -122,7 +126,7 @@ impl World {
             definition: definition.to_owned(),
             stored: state.encode(),
             timers: BTreeMap::new(),
-            calls: VecDeque::new(),
+            calls: BTreeMap::new(),
             listens: BTreeMap::new(),
             children: BTreeMap::new(),
             go_on: false,
@@ -196,7 +200,7 @@ impl World {
         if std::mem::take(&mut hosted.go_on) {
             return Some(Input::Continue);
         }
-        if let Some(call) = hosted.calls.pop_front() {
+        if let Some(call) = hosted.calls.pop_first().map(|(_, call)| call) {
             let answer = self.perform(run, &call);
             return Some(Input::CallDone { id: call.id, answer });
         }
@@ -296,8 +300,12 @@ impl World {
         let from = self.log_from;
         let hosted = self.runs.get_mut(run).expect("a run");
         match effect {
-            Effect::Call(call) => hosted.calls.push_back(call),
-            Effect::CancelCall { id } => hosted.calls.retain(|call| call.id != id),
+            Effect::Call(call) => {
+                hosted.calls.insert(call.id, call);
+            }
+            Effect::CancelCall { id } => {
+                hosted.calls.remove(&id);
+            }
             Effect::SetTimer { id, at } => {
                 hosted.timers.insert(id, at);
             }

@@ -121,7 +121,7 @@ impl Scene {
     fn output(&self) -> Value {
         match self.world.outcome(&self.run) {
             Some(Outcome::Completed { output }) => output,
-            other => panic!("not completed: {other:?}, waiting for {:?}", self.world.state(&self.run).waiting_for()),
+            other => panic!("not completed: {other:?}, waiting for {:?}", self.world.waiting(&self.run)),
         }
     }
 
@@ -181,9 +181,7 @@ impl Scene {
                 let flow = self.flow.clone().unwrap_or_else(|| panic!("refused: {:?}", self.refused));
                 self.run = self.world.start(&flow, self.input.clone());
                 // As the test kit has it: to its end, unless it waits for something that does not come by itself.
-                if !self.world.state(&self.run).status.has_ended()
-                    && self.world.state(&self.run).waiting_for().is_empty()
-                {
+                if !self.world.state(&self.run).status.has_ended() && self.world.waiting(&self.run).is_empty() {
                     self.world.finish(&self.run);
                 }
             }
@@ -256,11 +254,11 @@ impl Scene {
                 assert_eq!(self.world.outcome(&self.run), Some(Outcome::Cancelled))
             }
             ("the workflow should still wait", _) => {
-                assert!(!self.world.state(&self.run).waiting_for().is_empty());
+                assert!(!self.world.waiting(&self.run).is_empty());
                 assert_eq!(self.world.outcome(&self.run), None);
             }
             ("the workflow should wait for", _) => {
-                let waiting = serde_json::to_value(self.world.state(&self.run).waiting_for()).expect("JSON");
+                let waiting = serde_json::to_value(self.world.waiting(&self.run)).expect("JSON");
                 let wanted = doc(step);
                 assert!(contains(&waiting, &wanted), "{wanted} is not in {waiting}");
             }
