@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::topic::TopicFilter;
+use crate::{
+    problem::{Code, Problem},
+    topic::TopicFilter,
+};
 
 /// Every scope there is, with what it allows. A token may also hold a family (`events:*`) or one of [`NARROWED`] for
 /// some topics, keys or services only: `events:publish:order.*`, `state:write:app/*`, `services:invoke:billing-*`.
@@ -154,18 +157,54 @@ impl fmt::Display for Scope {
     }
 }
 
+/// The token that a principal showed: which, and which it descends from by rotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Id of the token.
+    pub id: Arc<str>,
+    /// Id of the first token of its line: the same before and after a rotation. Names of tokens need not be unique, this is.
+    pub line: Arc<str>,
+}
+
 /// Who is asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// Shown in the log: `token:ci`, `dev`, `source:flowpay`, `cli`.
+    /// Shown in the log: `token:ci`, `jwt:alice`, `dev`, `source:flowpay`, `cli`.
     pub name: Arc<str>,
+    /// What it showed, where that is a token of the hub's own.
+    pub credential: Option<Credential>,
     scopes: BTreeSet<Scope>,
 }
 
 impl Principal {
     /// With these scopes.
     pub fn new(name: impl Into<Arc<str>>, scopes: impl IntoIterator<Item = Scope>) -> Self {
-        Self { name: name.into(), scopes: scopes.into_iter().collect() }
+        Self { name: name.into(), credential: None, scopes: scopes.into_iter().collect() }
+    }
+
+    /// The same, having shown this token.
+    #[must_use]
+    pub fn showing(mut self, credential: Credential) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// What tells it from every other principal, and stays when its token is rotated.
+    pub fn identity(&self) -> &str {
+        self.credential.as_ref().map_or(&self.name, |credential| &credential.line)
+    }
+
+    /// Whether it showed the token with this id.
+    pub fn is_token(&self, id: &str) -> bool {
+        self.credential.as_ref().is_some_and(|credential| &*credential.id == id)
+    }
+
+    /// A refusal that names the scope, unless it holds `scope` in whole.
+    pub fn demand(&self, scope: &str) -> Result<(), Problem> {
+        if self.may(scope) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, format!("{} lacks the scope {scope}", self.name)))
     }
 
     /// With every scope.

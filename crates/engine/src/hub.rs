@@ -7,6 +7,7 @@ use std::{
 };
 
 use nexus_core::{
+    access::Principal,
     event::{NewEvent, StoredEvent},
     id::EventId,
     limits::EVENT_DEPTH,
@@ -15,11 +16,12 @@ use nexus_core::{
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, ClientOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     alerts::{AlertTarget, Alerts},
     clock::SystemClock,
+    commands::{Commands, token_commands},
     consumers::Consumers,
     deaths::Deaths,
     deliveries::Deliveries,
@@ -34,10 +36,12 @@ use crate::{
     dispatch::Dispatch,
     fate::{Fate, Fates},
     health::Health,
+    jwt::{JwtConfig, Jwts},
     keeper::Keeper,
     log::Log,
     metrics::Metrics,
     notes::Note,
+    quotas::Quotas,
     replays::{Replay, ReplayState, Replays},
     retention::{Keeping, Retention, Touched},
     sources::{EnvironmentSecrets, Sources},
@@ -46,7 +50,7 @@ use crate::{
     supervisor::{Spawn, TaskKind},
     tail::Tail,
     timers::Timers,
-    tokens::Tokens,
+    tokens::{Credentials, Tokens},
     trace::{Context, Kind, Tracer},
     vault::{Vault, VaultError, VaultKey},
 };
@@ -75,6 +79,8 @@ pub struct HubConfig {
     pub client: ClientOptions,
     /// Base URL of an OTLP/HTTP collector for traces.
     pub otlp_endpoint: Option<String>,
+    /// JSON Web Tokens.
+    pub jwt: JwtConfig,
 }
 
 /// The hub can't start.
@@ -108,8 +114,9 @@ struct Inner {
     tail: Arc<Tail>,
     metrics: Arc<Metrics>,
     vault: Arc<Vault>,
-    sources: Sources,
-    tokens: Tokens,
+    credentials: Credentials,
+    commands: Commands,
+    quotas: Quotas,
     subscriptions: Arc<Subscriptions>,
     deliveries: Deliveries,
     replays: Arc<Replays>,
@@ -225,8 +232,15 @@ impl HubBuilder {
         let log =
             Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), Arc::clone(&signer), &earlier, touched.clone());
         let sound = log.adopt_cut().await?;
-        let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
-        let tokens = Tokens::open(desk.clone()).await?;
+        let sources = Arc::new(Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?);
+        let changes = Arc::new(watch::channel(0).0);
+        let tokens = Arc::new(Tokens::open(desk.clone(), Arc::clone(&changes)).await?);
+        let jwts = Arc::new(Jwts::open(desk.clone(), Arc::clone(&vault), config.jwt, changes).await?);
+        spawn.start(TaskKind::Background, Arc::clone(&jwts).run());
+        let credentials = Credentials { tokens, jwts, sources, vault: Arc::clone(&vault) };
+        let door_commands = Commands::new(desk.clone(), Arc::clone(&vault));
+        token_commands(&credentials).into_iter().for_each(|of| door_commands.register(of));
+        let quotas = Quotas::new(desk.clone());
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
         let revisions: Vec<Revision> = desk.load().await?.into_iter().map(|(r, _)| r).collect();
         let replays: Vec<(Replay, u64)> = desk.load().await?;
@@ -288,8 +302,9 @@ impl HubBuilder {
             tail,
             metrics,
             vault,
-            sources,
-            tokens,
+            credentials,
+            commands: door_commands,
+            quotas,
             subscriptions,
             replays,
             log,
@@ -348,6 +363,10 @@ impl Hub {
             Replay::COLLECTION,
             Note::COLLECTION,
             crate::tokens::StoredToken::COLLECTION,
+            crate::tokens::TokenUse::COLLECTION,
+            crate::jwt::StoredKey::COLLECTION,
+            crate::commands::CommandRecord::COLLECTION,
+            crate::quotas::QuotaPage::COLLECTION,
             crate::vault::COLLECTION,
         ]
     }
@@ -378,13 +397,44 @@ impl Hub {
     }
 
     /// Sources.
-    pub fn sources(&self) -> &Sources {
-        &self.0.sources
+    pub fn sources(&self) -> &Arc<Sources> {
+        &self.0.credentials.sources
     }
 
     /// Tokens.
-    pub fn tokens(&self) -> &Tokens {
-        &self.0.tokens
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.0.credentials.tokens
+    }
+
+    /// Credentials of every kind.
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    /// Commands.
+    pub fn commands(&self) -> &Commands {
+        &self.0.commands
+    }
+
+    /// What callers have used of their rates.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+
+    /// As [`Self::authenticate`], without asking anybody else: for a proof that was accepted before.
+    pub fn recognise(&self, presented: &str) -> Option<Arc<Principal>> {
+        let Credentials { tokens, jwts, .. } = &self.0.credentials;
+        tokens.authenticate(presented).or_else(|| jwts.recognise(presented))
+    }
+
+    /// Who shows this token, be it one of the hub's own or a JSON Web Token.
+    pub async fn authenticate(&self, presented: &str) -> Result<Arc<Principal>, Problem> {
+        if presented.starts_with("nxs_") {
+            let found = self.0.credentials.tokens.authenticate(presented);
+            return found
+                .ok_or_else(|| Problem::new(Code::Unauthenticated, "the token is unknown, revoked or expired"));
+        }
+        self.0.credentials.jwts.authenticate(presented).await
     }
 
     /// Named secrets.
@@ -528,16 +578,26 @@ impl Hub {
         let mut due = Duration::ZERO;
         loop {
             self.observe().await;
-            self.0.sources.refresh();
+            self.0.credentials.sources.refresh();
             self.0.client.tidy();
             // By the clock, not by rounds: one that was moved forward is to be followed at once.
             if clock.mono() >= due {
                 due = clock.mono() + RETENTION;
                 retention.run().await;
+                self.tidy().await;
             }
             match &self.0.test_clock {
                 Some(clock) => clock.doze(HOUSEKEEPING).await,
                 None => clock.sleep(HOUSEKEEPING).await,
+            }
+        }
+    }
+
+    /// Writes down when tokens were used and forgets what is too old. Nothing depends on it at once.
+    async fn tidy(&self) {
+        for done in [self.0.credentials.tokens.keep().await, self.0.commands.sweep().await] {
+            if let Err(error) = done {
+                tracing::warn!(%error, "keeping tokens and commands tidy failed; it is tried again in a minute");
             }
         }
     }
@@ -562,6 +622,9 @@ impl Hub {
         let clock = &*self.0.desk.clock;
         let doors = self.0.spawn.drain_doors(clock, grace).await;
         let engine = self.0.spawn.drain_engine(clock, grace).await;
+        if let Err(error) = self.0.credentials.tokens.keep().await {
+            tracing::warn!(%error, "when tokens were last used was not written down");
+        }
         self.0.desk.store.close().await;
         doors && engine
     }

@@ -17,6 +17,7 @@
 
 pub mod alerts;
 pub mod clock;
+pub mod commands;
 pub mod consumers;
 pub mod deaths;
 pub mod deliveries;
@@ -28,11 +29,14 @@ pub mod fate;
 pub mod health;
 pub mod hub;
 pub mod jq;
+pub mod jwt;
 pub mod keeper;
 pub mod log;
 pub mod matcher;
 pub mod metrics;
 pub mod notes;
+pub mod plan;
+pub mod quotas;
 pub mod receipts;
 pub mod replays;
 pub mod retention;

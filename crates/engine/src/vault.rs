@@ -21,7 +21,10 @@ use ring::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{Desk, check_name};
+use crate::{
+    desk::{Desk, check_name},
+    plan::Plan,
+};
 
 /// The key secrets are sealed under, and earlier ones that may still open what was sealed before a rotation.
 #[derive(Clone)]
@@ -110,6 +113,7 @@ pub struct Vault {
     desk: Desk,
     key: VaultKey,
     open: RwLock<BTreeMap<String, Opened>>,
+    set_at: RwLock<BTreeMap<String, Timestamp>>,
 }
 
 /// A secret can't be opened with the key that was given.
@@ -142,13 +146,14 @@ impl Vault {
     pub async fn open(desk: Desk, key: VaultKey) -> Result<Self, VaultError> {
         let sealed: Vec<(Sealed, u64)> = desk.load().await?;
         let current = VaultKey::id(&key.current);
-        let vault = Self { desk, key, open: RwLock::default() };
+        let vault = Self { desk, key, open: RwLock::default(), set_at: RwLock::default() };
         let mut stale = Vec::new();
         for (record, _) in sealed {
             let secret = vault.unseal(&record)?;
             if record.key_id != current {
                 stale.push(record.name.clone());
             }
+            vault.set_at_map().insert(record.name.clone(), record.updated_at);
             vault.open_map().insert(record.name, secret.into());
         }
         let mut commit = Commit::default();
@@ -164,6 +169,10 @@ impl Vault {
 
     fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Opened>> {
         self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set_at_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Timestamp>> {
+        self.set_at.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn cipher(key: &[u8; 32]) -> Option<LessSafeKey> {
@@ -213,11 +222,13 @@ impl Vault {
 
     /// Makes a committed secret readable.
     pub fn opened(&self, name: &str, secret: &str) {
+        self.set_at_map().insert(name.to_owned(), self.desk.now());
         self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()).into());
     }
 
     /// Forgets a secret whose removal was committed.
     pub fn forget(&self, name: &str) {
+        self.set_at_map().remove(name);
         self.open_map().remove(name);
     }
 
@@ -248,7 +259,12 @@ impl Vault {
     }
 
     /// Keeps a named secret for `${secret:NAME}`.
-    pub async fn set_named(&self, name: &str, value: &str, by: &Principal) -> Result<(), Problem> {
+    pub async fn set_named(self: &Arc<Self>, name: &str, value: &str, by: &Principal) -> Result<(), Problem> {
+        self.plan_named(name, value, by)?.carry_out(&self.desk).await.map(|_| ())
+    }
+
+    /// See [`Self::set_named`].
+    pub fn plan_named(self: &Arc<Self>, name: &str, value: &str, by: &Principal) -> Result<Plan<()>, Problem> {
         check_name("name", &name.to_ascii_lowercase())?;
         if value.is_empty() || value.len() > 16 << 10 {
             return Err(Problem::field("value", "must have 1 to 16,384 bytes"));
@@ -259,13 +275,17 @@ impl Vault {
             events: vec![self.desk.audit(by, "secret.set", &serde_json::json!({"name": name}))],
             ..Commit::default()
         };
-        self.desk.commit(commit).await?;
-        self.opened(&key, value);
-        Ok(())
+        let (own, value) = (Arc::clone(self), Secret::new(value.to_owned()));
+        Ok(Plan::new(commit, (), move || own.opened(&key, value.expose())))
     }
 
     /// Forgets a named secret.
-    pub async fn delete_named(&self, name: &str, by: &Principal) -> Result<(), Problem> {
+    pub async fn delete_named(self: &Arc<Self>, name: &str, by: &Principal) -> Result<(), Problem> {
+        self.plan_delete_named(name, by)?.carry_out(&self.desk).await.map(|_| ())
+    }
+
+    /// See [`Self::delete_named`].
+    pub fn plan_delete_named(self: &Arc<Self>, name: &str, by: &Principal) -> Result<Plan<()>, Problem> {
         let key = format!("named/{name}");
         if self.get(&key).is_none() {
             return Err(Problem::new(Code::NotFound, format!("there is no secret {name:?}")));
@@ -275,9 +295,15 @@ impl Vault {
             events: vec![self.desk.audit(by, "secret.removed", &serde_json::json!({"name": name}))],
             ..Commit::default()
         };
-        self.desk.commit(commit).await?;
-        self.forget(&key);
-        Ok(())
+        let own = Arc::clone(self);
+        Ok(Plan::new(commit, (), move || own.forget(&key)))
+    }
+
+    /// The named secrets, and since when each has its value.
+    pub fn named(&self) -> Vec<(String, Timestamp)> {
+        let set_at = self.set_at.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let named = set_at.iter().filter_map(|(key, at)| Some((key.strip_prefix("named/")?.to_owned(), *at)));
+        named.collect()
     }
 
     /// Names of the named secrets.

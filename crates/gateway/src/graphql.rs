@@ -5,7 +5,7 @@
 //! before anything else looks at it; [`http`] and [`socket`] are the two doors; [`protocol`] is the language of the
 //! second, [`session`] speaks it.
 
-use async_graphql::Schema as Built;
+use async_graphql::{MergedObject, MergedSubscription, Schema as Built};
 
 mod admission;
 mod ask;
@@ -17,20 +17,34 @@ mod protocol;
 mod query;
 mod run;
 mod scalars;
+mod services;
 mod session;
 mod socket;
+mod state;
 
 /// What a query may cost: a plain field 1, a list as many times its fields as it may have items.
 const COMPLEXITY: usize = 5_000;
 /// Directives on one field.
 const DIRECTIVES: usize = 8;
 
+/// The questions that the hub answers.
+#[derive(MergedObject, Default)]
+pub(crate) struct Query(query::LogQuery, services::ServicesQuery, state::StateQuery);
+
+/// The changes that the hub makes.
+#[derive(MergedObject, Default)]
+pub(crate) struct Mutation(mutation::LogMutation, state::StateMutation);
+
+/// What changes, as it changes.
+#[derive(MergedSubscription, Default)]
+pub(crate) struct Changes(live::Live, state::StateLive);
+
 /// The schema and its resolvers.
-pub(crate) type Schema = Built<query::Query, mutation::Mutation, live::Live>;
+pub(crate) type Schema = Built<Query, Mutation, Changes>;
 
 /// The schema, with its limits.
 pub(crate) fn schema() -> Schema {
-    Built::build(query::Query, mutation::Mutation, live::Live)
+    Built::build(Query::default(), Mutation::default(), Changes::default())
         .limit_depth(admission::DEPTH)
         .limit_complexity(COMPLEXITY)
         // Fragments count here as well; what admission lets pass is at most three times its depth.

@@ -8,12 +8,14 @@
 //! - [`stream`]: live events out, in three dialects.
 //! - [`state`]: shared state, its history and its watches.
 //! - [`graphql()`]: the same rooms through one schema.
+//! - [`services`]: services found and called.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
 mod address;
 mod admin;
 mod answer;
+mod asyncapi;
 mod call;
 mod config;
 mod consume;
@@ -33,10 +35,12 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod services;
 mod state;
 mod stream;
 
+pub use asyncapi::{asyncapi, asyncapi_yaml};
 pub use config::{GatewayConfig, Network};
 pub use graphql::graphql;
 pub use openapi::openapi;
-pub use server::{Rooms, ServeError, serve};
+pub use server::{Rooms, ServeError, Tls, TlsError, serve};

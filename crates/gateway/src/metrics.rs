@@ -122,7 +122,7 @@ impl GatewayMetrics {
         for kind in ["websocket", "graphql", "sse"] {
             let _ = (made.streams.get_or_create_owned(&Stream { kind }), made.frames(kind));
         }
-        for kind in ["websocket", "graphql"] {
+        for kind in ["websocket", "graphql", "sse"] {
             for end in End::all() {
                 let _ = made.closed.get_or_create_owned(&Ended { kind, reason: end.label() });
             }
@@ -141,7 +141,7 @@ impl GatewayMetrics {
         registry.register("http_connections", "Open client connections", self.connections.clone());
         registry.register("websocket_connections", "Open sockets and event streams", self.streams.clone());
         registry.register("stream_frames", "Frames sent to sockets and event streams", self.frames.clone());
-        registry.register("websocket_closes", "Sockets that ended, by reason", self.closed.clone());
+        registry.register("websocket_closes", "Sockets and event streams that ended, by reason", self.closed.clone());
         registry.register("stream_gaps", "Gap notices sent: a client fell too far behind", self.gaps.clone());
         registry.register("events_per_minute", "Events of the log in the last 60 seconds", self.per_minute.clone());
     }
@@ -186,7 +186,7 @@ impl GatewayMetrics {
         self.frames.get_or_create_owned(&Stream { kind })
     }
 
-    /// A socket ended.
+    /// A socket or stream ended.
     pub(crate) fn closed(&self, kind: &'static str, end: &End) {
         self.closed.get_or_create(&Ended { kind, reason: end.label() }).inc();
     }

@@ -15,7 +15,9 @@ mod consumers;
 mod doors;
 mod log;
 mod pages;
+mod services;
 mod state;
+mod tokens;
 
 /// What a handler gives back, in time.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
@@ -27,12 +29,17 @@ pub(crate) enum Auth {
     Open,
     /// A bearer token with this scope (for some topics at least, where it can be narrowed to topics).
     Bearer(&'static str),
+    /// A bearer token acting on itself, or one with this scope.
+    OwnOr(&'static str),
     /// Any valid bearer token.
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
-    /// A token with `events:read`, `events:publish` or `subscriptions:consume`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
+    /// A token with `events:read`, `events:publish`, `state:read` or `subscriptions:consume`: as header, `?token=`,
+    /// one-time `?ticket=`, or WebSocket protocol.
     Socket,
+    /// A token that may read some state; proven as for a socket.
+    Watch,
     /// Only with the test clock; otherwise the path does not exist.
     TestClock,
 }
@@ -79,6 +86,8 @@ pub(crate) enum Audit {
     Event,
     /// The service writes `audit.<this>` with who did it.
     Writes(&'static str),
+    /// Each type of command writes its own.
+    Commands,
     /// It changes something of this process only (a ticket, the test clock).
     Transient,
 }
@@ -132,6 +141,8 @@ pub(crate) struct Route {
     pub(crate) takes: &'static [Shape],
     /// What it answers.
     pub(crate) gives: Shape,
+    /// Other forms of its answer.
+    pub(crate) also: &'static [Shape],
     /// It answers 201 when it stored something new.
     pub(crate) creates: bool,
     /// What answers.
@@ -153,6 +164,7 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
         query: &[],
         takes: &[],
         gives: json("Anything"),
+        also: &[],
         creates: false,
         handler,
     }
@@ -210,6 +222,11 @@ impl Route {
         self
     }
 
+    const fn also(mut self, also: &'static [Shape]) -> Self {
+        self.also = also;
+        self
+    }
+
     const fn creates(mut self) -> Self {
         self.creates = true;
         self
@@ -218,7 +235,16 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    let parts = [doors::ROUTES, state::ROUTES, admin::ROUTES, consumers::ROUTES, log::ROUTES, pages::ROUTES];
+    let parts = [
+        doors::ROUTES,
+        services::ROUTES,
+        state::ROUTES,
+        admin::ROUTES,
+        tokens::ROUTES,
+        consumers::ROUTES,
+        log::ROUTES,
+        pages::ROUTES,
+    ];
     parts.into_iter().flatten()
 }
 
@@ -338,7 +364,18 @@ mod tests {
             let reads = route.audit == Audit::Reads;
             let safe = route.method == Method::GET || ["verify_log", "test_subscription"].contains(&route.name);
             assert!(reads == safe || route.name == "backup", "{place}: a change leaves a trace, a read none");
-            if let Auth::Bearer(scope) = route.auth {
+            assert_eq!(
+                route.rate == Rate::Free,
+                ["health", "health_enveloped", "metrics", "openapi", "page", "docs", "advance_clock"]
+                    .contains(&route.name),
+                "{place}: only what must always answer is not counted"
+            );
+            let by_signature = route.auth == Auth::Signature;
+            assert_eq!(by_signature, route.rate == Rate::Ingress, "{place}: what is signed is counted by its source");
+            if route.auth == Auth::Open {
+                assert!(reads, "{place}: nobody changes anything without a proof");
+            }
+            if let Auth::Bearer(scope) | Auth::OwnOr(scope) = route.auth {
                 assert!(nexus_core::access::SCOPES.iter().any(|(s, _)| *s == scope), "{place}: {scope} is no scope");
             }
         }

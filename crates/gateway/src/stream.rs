@@ -14,6 +14,7 @@ pub(crate) mod frame_out;
 mod session;
 pub(crate) mod socket;
 pub(crate) mod sse;
+pub(crate) mod watch;
 pub(crate) mod wire;
 
 /// The language of a subscription. It is chosen by the frame that makes it, so one socket may speak several.
@@ -83,7 +84,22 @@ impl Sight {
 
     /// Whether it may read the key that a change of state is about.
     pub(crate) fn sees_key(&self, event: &StoredEvent) -> bool {
-        self.all_state || event.subject.as_deref().is_some_and(|key| self.principal.may_for("state:read", key))
+        self.all_state || event.subject.as_deref().is_some_and(|key| self.may_read_key(key))
+    }
+
+    /// Whether it may read this key of the state.
+    pub(crate) fn may_read_key(&self, key: &str) -> bool {
+        self.all_state || self.principal.may_for("state:read", key)
+    }
+
+    /// Whether it may read any key of the state.
+    pub(crate) fn may_read_some_keys(&self) -> bool {
+        self.principal.may_some("state:read")
+    }
+
+    /// Whose it is.
+    pub(crate) fn name(&self) -> &str {
+        &self.principal.name
     }
 
     /// It sees nothing at all.

@@ -78,6 +78,8 @@ pub struct Request {
     pub reach: Reach,
     /// For the whole of it; absent = the client's.
     pub timeout: Option<Duration>,
+    /// Bytes of the answer's body that are read and kept; absent = the client's.
+    pub keep: Option<usize>,
 }
 
 impl Request {
@@ -90,7 +92,13 @@ impl Request {
             body: body.into(),
             reach,
             timeout: None,
+            keep: None,
         }
+    }
+
+    /// A `GET`, with no headers yet.
+    pub fn get(url: impl Into<String>, reach: Reach) -> Self {
+        Self { method: Method::GET, ..Self::post(url, Bytes::new(), reach) }
     }
 }
 
@@ -116,6 +124,7 @@ pub struct Client {
     // Two pools: a connection that was opened for one reach must not be lent to the other.
     public: Arc<Pool>,
     private: Arc<Pool>,
+    resolver: Arc<dyn Resolve>,
 }
 
 impl std::fmt::Debug for Client {
@@ -133,8 +142,23 @@ impl Client {
     /// A client over `resolver`.
     pub fn with_resolver(options: ClientOptions, resolver: Arc<dyn Resolve>) -> Result<Self, SendError> {
         let public = pool(&options, Reach::Public, Arc::clone(&resolver))?;
-        let private = pool(&options, Reach::Private, resolver)?;
-        Ok(Self { options: Arc::new(options), public, private })
+        let private = pool(&options, Reach::Private, Arc::clone(&resolver))?;
+        Ok(Self { options: Arc::new(options), public, private, resolver })
+    }
+
+    /// Opens a TCP connection to the host and port of `url` and closes it again: whether anybody listens there. The
+    /// address is judged as for a request.
+    pub async fn knock(&self, url: &str, reach: Reach, timeout: Duration) -> Result<Duration, SendError> {
+        let started = Instant::now();
+        let dialer = Dialer { reach, resolver: Arc::clone(&self.resolver), timeout };
+        let knocked = async { dialer.dial(url::parse(url)?.uri).await };
+        match knocked.await {
+            Ok(stream) => {
+                drop(stream);
+                Ok(started.elapsed())
+            }
+            Err(error) => Err(SendError { latency: started.elapsed(), ..error }),
+        }
     }
 
     /// Closes connections that have lain idle for too long. For whoever keeps house: nothing here runs by itself.
@@ -157,9 +181,10 @@ impl Client {
             Reach::Public => &self.public,
             Reach::Private => &self.private,
         };
+        let limit = request.keep.unwrap_or(self.options.response_kept_bytes);
         let request = self.prepare(request)?;
         let mut status = None;
-        let exchange = pool.exchange(request, self.options.response_kept_bytes, &mut status);
+        let exchange = pool.exchange(request, limit, &mut status);
         let done = tokio::time::timeout_at(deadline, exchange).await;
         let Ok(answer) = done else {
             let waited = (deadline - started).as_millis();

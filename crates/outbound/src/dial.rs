@@ -69,7 +69,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, SendError> {
+    pub(crate) async fn dial(self, uri: Uri) -> Result<TokioIo<TcpStream>, SendError> {
         let target = url::target(uri)?;
         let deadline = Instant::now() + self.timeout;
         let addresses = match target.host {

@@ -149,7 +149,6 @@ impl Ledger {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 mod tests {
     use nexus_core::topic::Topic;
     use proptest::prelude::*;

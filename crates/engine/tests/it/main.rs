@@ -10,6 +10,7 @@
 mod consumers;
 mod deliveries;
 mod faults;
+mod jwks;
 mod keeping;
 mod library;
 mod load;

@@ -40,7 +40,7 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer, Problem> {
 /// `GET /graphql`: the socket where one is asked for, the answer to `?query=`, else the page.
 pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
     if call.header("upgrade").is_some_and(|kind| kind.eq_ignore_ascii_case("websocket")) {
-        return socket::open(call);
+        return socket::open(call).await;
     }
     if call.parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("query="))) {
         return question(call).await;

@@ -18,6 +18,7 @@ use crate::{
 const FILTERS: usize = 64;
 
 /// What changes, as it changes.
+#[derive(Default)]
 pub(crate) struct Live;
 
 /// What changes, as it changes.
@@ -67,7 +68,7 @@ impl Live {
 }
 
 /// Events that can't be had any more, as an error of the stream.
-fn gap(from: u64, to: u64, reason: &str) -> async_graphql::Error {
+pub(super) fn gap(from: u64, to: u64, reason: &str) -> async_graphql::Error {
     let mut error = refusal(&Problem::new(Code::Unavailable, format!("events {from} to {to} are missing: {reason}")));
     if let Some(values) = &mut error.extensions {
         values.set("code", "GAP");

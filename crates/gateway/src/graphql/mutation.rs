@@ -14,8 +14,9 @@ use crate::{
     rates::Caller,
 };
 
-/// The changes that the hub makes.
-pub(crate) struct Mutation;
+/// Changes of the log.
+#[derive(Default)]
+pub(crate) struct LogMutation;
 
 /// The answer to an event that is on disk.
 #[derive(SimpleObject)]
@@ -32,9 +33,9 @@ struct Published {
     repeat: bool,
 }
 
-/// The changes that the hub makes.
+/// Changes of the log.
 #[Object]
-impl Mutation {
+impl LogMutation {
     /// Publishes an event; it is on disk when this answers.
     #[graphql(complexity = "20 + child_complexity")]
     #[expect(clippy::too_many_arguments, reason = "the arguments of a field")]

@@ -20,12 +20,13 @@ use crate::{admin::events::Narrowed, stream::Sight};
 /// Events or deliveries of one page.
 const PAGE: i32 = 200;
 
-/// The questions that the hub answers.
-pub(crate) struct Query;
+/// Questions about the log and the deliveries.
+#[derive(Default)]
+pub(crate) struct LogQuery;
 
-/// The questions that the hub answers.
+/// Questions about the log and the deliveries.
 #[Object]
-impl Query {
+impl LogQuery {
     /// One event, by its id.
     async fn event(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Event>> {
         let ask = Ask::may(ctx, "events:read")?;

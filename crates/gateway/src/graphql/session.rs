@@ -80,6 +80,7 @@ impl Session {
         let init = tokio::time::sleep(INIT_TIME);
         tokio::pin!(init);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
         loop {
             let done = tokio::select! {
                 message = socket.next() => {
@@ -95,6 +96,7 @@ impl Session {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
+                Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -114,14 +116,23 @@ impl Session {
 
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
-        if self.who.as_ref().is_some_and(|who| !who.still_holds(&self.gate.hub)) {
-            return Err(End::TokenEnded);
-        }
+        self.on_change()?;
         match silent {
             12.. => Err(End::Silent),
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![tungstenite::Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
+    }
+
+    /// Someone's token was changed or has ended; it may be this one's. What runs was permitted by what it allowed before,
+    /// so a client whose token allows something else now has to come again.
+    fn on_change(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else { return Ok(()) };
+        let before = Arc::clone(&who.principal);
+        if !who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        if before != who.principal { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: tungstenite::Message) -> Result<(), End> {
@@ -153,7 +164,7 @@ impl Session {
         match message {
             Message::Init { .. } if self.ready => Err(End::Breach(4429, "Too many initialisation requests".to_owned())),
             Message::Init { token } => {
-                self.init(token.as_deref())?;
+                self.init(token.as_deref()).await?;
                 self.say(socket, protocol::ack()).await
             }
             Message::Ping(payload) => self.say(socket, protocol::pong(&payload)).await,
@@ -169,9 +180,9 @@ impl Session {
         }
     }
 
-    fn init(&mut self, token: Option<&str>) -> Result<(), End> {
+    async fn init(&mut self, token: Option<&str>) -> Result<(), End> {
         if let Some(token) = token {
-            let found = identity::later(&self.gate.hub, token);
+            let found = identity::later(&self.gate.hub, token).await;
             self.who = Some(found.map_err(|problem| {
                 self.gate.metrics.refused(problem.code);
                 End::Breach(4401, format!("Unauthorized: {}", problem.message))

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// `GET /graphql` as a WebSocket. A proof may come with it, or with the first message.
-pub(super) fn open(mut call: Call) -> Result<Answer, Problem> {
+pub(super) async fn open(mut call: Call) -> Result<Answer, Problem> {
     let gate = std::sync::Arc::clone(&call.gate);
     if let Some(rate) = gate.config.stream_rate {
         let caller = Caller::Address(address::counted(call.client));
@@ -27,7 +27,7 @@ pub(super) fn open(mut call: Call) -> Result<Answer, Problem> {
     if !speaks(&call.parts.headers) {
         return Err(malformed(format!("ask for the protocol: Sec-WebSocket-Protocol: {PROTOCOL}")));
     }
-    let who = match identity::offered(&gate.hub, &gate.tickets, &call.parts)? {
+    let who = match identity::offered(&gate.hub, &gate.tickets, &call.parts).await? {
         Some(offered) => Some(offered),
         None => call.who.take(),
     };

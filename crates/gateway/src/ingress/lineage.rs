@@ -77,7 +77,8 @@ impl Lineage {
     }
 }
 
-fn id_header(call: &Call, name: &str, shown: &str) -> Result<Option<String>, Problem> {
+/// A header that holds an id.
+pub(crate) fn id_header(call: &Call, name: &str, shown: &str) -> Result<Option<String>, Problem> {
     let Some(value) = call.parts.headers.get(name) else { return Ok(None) };
     match value.to_str().map(str::trim) {
         Ok(text) if id_fits(text) => Ok(Some(text.to_owned())),

@@ -118,5 +118,6 @@ pub(crate) static ROUTES: &[Route] = &[
         .auth(Auth::Open)
         .exempt()
         .query(GRAPHQL)
-        .gives(Shape { media: "text/html; charset=utf-8", schema: "Text" }),
+        .gives(Shape { media: "text/html; charset=utf-8", schema: "Text" })
+        .also(&[json("GraphqlResponse")]),
 ];

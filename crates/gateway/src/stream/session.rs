@@ -16,14 +16,16 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
+use nexus_services::state::CHANGED;
 use prometheus_client::metrics::counter::Counter;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::{
     Dialect, Sight, alias,
-    consuming::{Came, Consuming},
+    consuming::{About, Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
+    watch::Keys,
     wire::{End, Socket, close, send},
 };
 use crate::{
@@ -44,6 +46,33 @@ pub(crate) struct Sub {
     pub(crate) dialect: Dialect,
     /// What it matches, and under which name.
     pub(crate) filter: TopicFilter,
+    /// Only changes of these keys of the state: a watch.
+    pub(crate) keys: Option<Keys>,
+}
+
+impl Sub {
+    /// Everything that a filter matches.
+    pub(crate) fn topics(dialect: Dialect, filter: TopicFilter) -> Self {
+        Self { dialect, filter, keys: None }
+    }
+
+    fn watch(keys: Keys) -> Result<Self, Problem> {
+        let filter = TopicFilter::parse(CHANGED).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+        Ok(Self { dialect: Dialect::Core, filter, keys: Some(keys) })
+    }
+
+    /// Whether they bring the same, however they are written.
+    fn is_like(&self, other: &Self) -> bool {
+        self.dialect == other.dialect && self.keys == other.keys && same(&self.filter, &other.filter)
+    }
+
+    /// Whether it is to bring this event to whoever has this sight.
+    fn shows(&self, entry: &Entry, sight: &Sight) -> bool {
+        match &self.keys {
+            Some(keys) => keys.matches(&entry.event) && sight.sees_key(&entry.event),
+            None => sight.sees(&entry.event),
+        }
+    }
 }
 
 /// A subscription that is still in the past.
@@ -112,6 +141,9 @@ impl Session {
         let mut tick = tokio::time::interval(self.gate.config.heartbeat / 4);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
+        // The token may have been changed since the door looked at it.
+        changes.mark_changed();
         loop {
             let ended = tokio::select! {
                 message = socket.next() => {
@@ -131,6 +163,7 @@ impl Session {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
+                Ok(()) = changes.changed() => self.on_change(),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
             if let Err(end) = ended {
@@ -149,6 +182,17 @@ impl Session {
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
+    }
+
+    /// Someone's token was changed or has ended; it may be this one's.
+    fn on_change(&mut self) -> Result<(), End> {
+        if !self.who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        let saw = !self.sight.is_blind();
+        self.sight = Sight::of(&self.who.principal);
+        let lost = saw && self.sight.is_blind();
+        if lost || !self.consuming.may_go_on(&self.who) { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
@@ -173,12 +217,12 @@ impl Session {
             Ok(Asked::Consumption(asked)) => match self.consuming.obey(&self.gate.hub, &self.who, asked) {
                 Ok(None) => return Ok(()),
                 Ok(Some(reply)) => Ok(reply),
-                Err((problem, lease)) => {
+                Err((problem, what)) => {
                     self.gate.metrics.refused(problem.code);
                     if settling && let Some(refusal) = self.over_rate()? {
                         return self.say(socket, refusal).await;
                     }
-                    Ok(frame_out::about_lease(&problem, lease.as_deref()))
+                    Ok(frame_out::about(&problem, &what))
                 }
             },
             Ok(asked) => self.obey(asked).await,
@@ -217,8 +261,8 @@ impl Session {
             }
             Came::Gone(name) => {
                 let message = format!("subscription {name:?} is gone, or its target is not a consumer any more");
-                let frame = frame_out::problem(Some(Dialect::Core), &Problem::new(Code::NotFound, message));
-                self.say(socket, frame).await
+                let problem = Problem::new(Code::NotFound, message);
+                self.say(socket, frame_out::about(&problem, &About::Subscription(name))).await
             }
         }
     }
@@ -229,18 +273,26 @@ impl Session {
             // Consumption answers for itself.
             Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
-                let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
+                let subs = filters.into_iter().map(|filter| Sub::topics(dialect, filter)).collect();
                 let subscribed = self.subscribe(subs, since);
                 let position = subscribed.map_err(|problem| Refused { dialect: Some(dialect), problem })?;
                 Ok(frame_out::subscribed(dialect, &names, Some(&position)))
             }
             Asked::Unsubscribe { dialect, filters, names } => {
-                let gone = |sub: &Sub| sub.dialect == dialect && filters.iter().any(|f| same(f, &sub.filter));
-                self.subs.retain(|sub| !gone(sub));
-                for past in &mut self.past {
-                    past.subs.retain(|sub| !gone(sub));
-                }
+                self.end(&filters.into_iter().map(|filter| Sub::topics(dialect, filter)).collect::<Vec<_>>());
                 Ok(frame_out::subscribed(dialect, &names, None))
+            }
+            Asked::Watch { keys, since } => {
+                let refused = |problem| Refused { dialect: Some(Dialect::Core), problem };
+                keys.permit(&self.sight).map_err(refused)?;
+                let subs = vec![Sub::watch(keys.clone()).map_err(refused)?];
+                let position = self.add(subs, since).map_err(refused)?;
+                Ok(frame_out::watched(&keys, Some(&position)))
+            }
+            Asked::Unwatch(keys) => {
+                let refused = |problem| Refused { dialect: Some(Dialect::Core), problem };
+                self.end(&[Sub::watch(keys.clone()).map_err(refused)?]);
+                Ok(frame_out::watched(&keys, None))
             }
             Asked::Publish(draft) => {
                 let name = draft.name.clone();
@@ -258,9 +310,22 @@ impl Session {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
         }
+        self.add(subs, since)
+    }
+
+    /// No more of these.
+    fn end(&mut self, gone: &[Sub]) {
+        let stays = |sub: &Sub| !gone.iter().any(|g| g.is_like(sub));
+        self.subs.retain(stays);
+        for past in &mut self.past {
+            past.subs.retain(stays);
+        }
+    }
+
+    fn add(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<String, Problem> {
         let mut all = self.subs.clone();
         for sub in &subs {
-            all.retain(|held| held.dialect != sub.dialect || !same(&held.filter, &sub.filter));
+            all.retain(|held| !held.is_like(sub));
             all.push(sub.clone());
         }
         if all.len() > SOCKET_SUBSCRIPTIONS || self.past.len() >= SOCKET_SUBSCRIPTIONS {
@@ -311,8 +376,8 @@ impl Session {
         let mut frames = Vec::new();
         match batch {
             Batch::Events(entries) => {
-                for entry in entries.iter().filter(|e| e.event.seq <= until && self.sight.sees(&e.event)) {
-                    render(entry, subs, &mut frames);
+                for entry in entries.iter().filter(|e| e.event.seq <= until) {
+                    render(entry, subs, &self.sight, &mut frames);
                 }
             }
             Batch::Gap { from, to, reason } => {
@@ -356,11 +421,11 @@ async fn next_batch(past: &mut VecDeque<CatchUp>, live: &mut Option<Follower>) -
 }
 
 /// An event once per dialect, under the name that the first matching filter asked for.
-fn render(entry: &Entry, subs: &[Sub], frames: &mut Vec<Message>) {
+fn render(entry: &Entry, subs: &[Sub], sight: &Sight, frames: &mut Vec<Message>) {
     let alias = alias(&entry.event);
     let mut done: [bool; 3] = [false; 3];
     for sub in subs {
-        if done[sub.dialect as usize] {
+        if done[sub.dialect as usize] || !sub.shows(entry, sight) {
             continue;
         }
         if let Some(frame) = frame_out::for_filter(entry, sub.dialect, &sub.filter, alias.as_deref()) {

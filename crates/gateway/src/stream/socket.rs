@@ -9,7 +9,6 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::{supervisor::TaskKind, tail::Start};
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -29,6 +28,7 @@ use crate::{
     call::Call,
     error::malformed,
     identity::BEARER_PROTOCOL,
+    server::Wire,
 };
 
 /// Buffers of one socket. Events are written from here, so it is the unit in which they reach the kernel.
@@ -51,7 +51,7 @@ pub(crate) async fn everything(call: Call) -> Result<Answer, Problem> {
     if filters.is_empty() {
         filters = TopicFilter::parse(">").into_iter().collect();
     }
-    let subs = filters.into_iter().map(|filter| Sub { dialect: Dialect::Kyros, filter }).collect();
+    let subs = filters.into_iter().map(|filter| Sub::topics(Dialect::Kyros, filter)).collect();
     upgrade(call, subs, since)
 }
 
@@ -129,7 +129,7 @@ pub(crate) async fn connect(pending: OnUpgrade) -> Option<Socket> {
             return None;
         }
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Wire>>() else {
         tracing::error!("an upgraded connection is not the one that was served");
         return None;
     };

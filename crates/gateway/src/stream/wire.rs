@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::SinkExt;
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::io::AsyncReadExt;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -12,11 +12,13 @@ use tokio_tungstenite::{
     },
 };
 
+use crate::server::Wire;
+
 /// How long a closing socket waits for its client to have read why.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// A socket of a client.
-pub(crate) type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<Wire>;
 
 /// Why a session ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub(crate) enum End {
     Stopping,
     /// The token was revoked or has expired.
     TokenEnded,
+    /// The token may no longer read what the socket is for.
+    ScopeLost,
     /// No sign of life.
     Silent,
     /// Frames too fast, for too long.
@@ -56,6 +60,7 @@ impl End {
             Self::Stuck => "not_reading",
             Self::Stopping => "stopping",
             Self::TokenEnded => "token_ended",
+            Self::ScopeLost => "scope_lost",
             Self::Silent => "silent",
             Self::TooFast => "too_fast",
             Self::Binary => "binary",
@@ -67,13 +72,14 @@ impl End {
     }
 
     /// One of each, for the metrics.
-    pub(crate) fn all() -> [Self; 12] {
+    pub(crate) fn all() -> [Self; 13] {
         [
             Self::Closed,
             Self::Lost,
             Self::Stuck,
             Self::Stopping,
             Self::TokenEnded,
+            Self::ScopeLost,
             Self::Silent,
             Self::TooFast,
             Self::Binary,
@@ -90,6 +96,7 @@ impl End {
             Self::Closed | Self::Lost | Self::Stuck => return None,
             Self::Stopping => (CloseCode::Away, "the hub is stopping"),
             Self::TokenEnded => (CloseCode::Policy, "the token was revoked or has expired"),
+            Self::ScopeLost => (CloseCode::Policy, "what the token may do has changed"),
             Self::Silent => (CloseCode::Policy, "no sign of life"),
             Self::TooFast => (CloseCode::Policy, "too many frames"),
             Self::Binary => (CloseCode::Unsupported, "send text frames with JSON"),
@@ -131,7 +138,13 @@ pub(crate) async fn send(socket: &mut Socket, patience: Duration, frames: Vec<Me
 
 /// Says why, then gives the client a moment to read it: closing at once would let the kernel throw the words away.
 pub(crate) async fn close(mut socket: Socket, end: &End) {
-    let Some((code, reason)) = end.farewell() else { return };
+    let Some((code, reason)) = end.farewell() else {
+        // The library has the answer to a client's goodbye ready; it must still leave.
+        if *end == End::Closed {
+            let _ = tokio::time::timeout(LINGER, socket.flush()).await;
+        }
+        return;
+    };
     let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
     let farewell = async {
         socket.close(Some(frame)).await.ok()?;

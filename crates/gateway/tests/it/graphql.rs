@@ -238,3 +238,77 @@ async fn the_page_is_open_and_brings_all_it_needs() {
     }
     rig.stop().await;
 }
+
+/// C-069
+#[tokio::test]
+async fn state_is_read_as_printed_and_written_by_version() {
+    let rig = Rig::new().await;
+    let printed = "
+query {
+  state(key: \"app_config\") {
+    key
+    value
+    version
+  }
+}
+";
+    assert_eq!(rig.graphql(printed).await, json!({"data": {"state": null}}));
+    let put = rig.api("PUT", "/state/app_config", json!({"value": {"theme": "dark"}})).await;
+    assert_eq!(put.status, 200, "{}", put.text);
+    let found = rig.graphql(printed).await;
+    let value = found["data"]["state"]["value"].as_str().expect("a text");
+    assert_eq!(serde_json::from_str::<Value>(value).expect("JSON"), json!({"theme": "dark"}));
+    assert_eq!((&found["data"]["state"]["key"], &found["data"]["state"]["version"]), (&json!("app_config"), &json!(1)));
+    let set = |expected: u64| {
+        format!(r#"mutation{{setState(key:"app_config",value:"[1,2]",expectedVersion:{expected}){{success version}}}}"#)
+    };
+    let stale = rig.graphql(&set(7)).await;
+    assert_eq!((code(&stale), &stale["errors"][0]["extensions"]["version"]), ("CONFLICT", &json!(1)), "{stale}");
+    assert_eq!(rig.graphql(&set(1)).await, json!({"data": {"setState": {"success": true, "version": 2}}}));
+    let listed = rig.graphql(r#"{states(prefix:"app"){nodes{key value} pageInfo{hasNextPage}}}"#).await;
+    assert_eq!(listed["data"]["states"]["nodes"], json!([{"key": "app_config", "value": "[1,2]"}]));
+    assert_eq!(code(&rig.graphql(r#"mutation{setState(key:"k",value:"not json"){version}}"#).await), "MALFORMED");
+    let gone = rig.graphql(r#"mutation{deleteState(key:"app_config"){version}}"#).await;
+    assert_eq!(gone["data"]["deleteState"]["version"], 3);
+    assert_eq!(rig.graphql(printed).await, json!({"data": {"state": null}}));
+    let narrow = rig.token("narrow", &["state:read:app/*"]).await;
+    assert_eq!(code(&rig.graphql_as(&narrow, printed).await.body), "FORBIDDEN");
+    rig.stop().await;
+}
+
+/// C-068
+#[tokio::test]
+async fn services_are_listed_as_printed_and_by_condition() {
+    let rig = Rig::new().await;
+    for (id, capability) in [("one", "feature1"), ("two", "feature2")] {
+        let new = json!({"id": id, "name": "my-service", "version": "1.0.0", "host": "127.0.0.1", "port": 9,
+                         "capabilities": [capability], "health_check_url": null});
+        let registered = rig.api("POST", "/services", new).await;
+        assert_eq!(registered.status, 201, "{}", registered.text);
+    }
+    let printed = "
+query {
+  services {
+    id
+    name
+    status
+    capabilities
+  }
+}
+";
+    let found = rig.graphql(printed).await;
+    let services = found["data"]["services"].as_array().expect("services");
+    assert_eq!(services.len(), 2, "{found}");
+    assert_eq!((&services[0]["name"], &services[0]["capabilities"]), (&json!("my-service"), &json!(["feature1"])));
+    let listed = rig.api("GET", "/services", Value::Null).await;
+    assert_eq!(services[0]["status"], listed.body["services"][0]["status"]);
+    let narrowed =
+        rig.graphql(r#"{services(name:"my-service",capability:"feature2"){id host port version load}}"#).await;
+    let two = json!([{"id": "two", "host": "127.0.0.1", "port": 9, "version": "1.0.0", "load": 0.0}]);
+    assert_eq!(narrowed["data"]["services"], two, "{narrowed}");
+    assert_eq!(rig.graphql(r#"{services(name:"other"){id}}"#).await["data"]["services"], json!([]));
+    assert_eq!(code(&rig.graphql(r#"{services(status:"fine"){id}}"#).await), "INVALID");
+    let blind = rig.token("blind", &["events:read"]).await;
+    assert_eq!(code(&rig.graphql_as(&blind, printed).await.body), "FORBIDDEN");
+    rig.stop().await;
+}

@@ -171,3 +171,58 @@ async fn a_socket_has_so_many_operations() {
     assert_eq!(heard.len(), 64, "each operation gets the event once");
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn changes_of_state_are_watched_by_key_and_by_prefix() {
+    let rig = Rig::new().await;
+    let mut socket = rig.graphql_socket(&rig.admin).await;
+    socket.say(&subscribe("key", r#"subscription{stateChanged(key:"app/a"){value oldValue version}}"#)).await;
+    settled(&mut socket).await;
+    let mut narrow = rig.graphql_socket(&rig.token("narrow", &["state:read:app/*"]).await).await;
+    narrow.say(&subscribe("all", r"subscription{stateChanged{key value oldValue version}}")).await;
+    settled(&mut narrow).await;
+    for (key, value) in [("other", 1), ("app/b", 2), ("app/a", 3), ("app/a", 4)] {
+        assert_eq!(rig.api("PUT", &format!("/state/{key}"), json!({"value": value})).await.status, 200);
+    }
+    assert_eq!(rig.api("DELETE", "/state/app%2Fa", Value::Null).await.status, 200);
+    let data = |frame: Value| frame["payload"]["data"]["stateChanged"].clone();
+    assert_eq!(data(socket.hear().await), json!({"value": "3", "oldValue": null, "version": 1}));
+    assert_eq!(data(socket.hear().await), json!({"value": "4", "oldValue": "3", "version": 2}));
+    assert_eq!(data(socket.hear().await), json!({"value": null, "oldValue": "4", "version": 3}));
+    let keys = [data(narrow.hear().await), data(narrow.hear().await)].map(|d| d["key"].clone());
+    assert_eq!(keys, [json!("app/b"), json!("app/a")]);
+    rig.stop().await;
+}
+
+/// X-012
+#[tokio::test]
+async fn one_event_has_one_id_at_every_door() {
+    let rig = Rig::new().await;
+    let mut live = rig.graphql_socket(&rig.admin).await;
+    live.say(&subscribe("1", r#"subscription{events(filter:["order.*","audit.*"]){id type}}"#)).await;
+    settled(&mut live).await;
+    let mut core = rig.socket("/ws").await;
+    for topic in ["order.*", "audit.>"] {
+        assert_eq!(core.ask(&json!({"type": "subscribe", "topic": topic})).await["type"], "subscribed");
+    }
+    let published = rig.api("POST", "/events/order.created", json!({"payload": {"n": 1}})).await;
+    let id = published.body["message_id"].as_str().expect("an id").to_owned();
+    assert_eq!(core.hear().await["id"], id.as_str());
+    assert_eq!(live.hear().await["payload"]["data"]["events"]["id"], id.as_str());
+    let asked = rig.api("POST", "/graphql", json!({"query": format!(r#"{{event(id:"{id}"){{id}}}}"#)})).await;
+    assert_eq!(asked.body["data"]["event"]["id"], id.as_str());
+    assert_eq!(rig.api("GET", &format!("/api/v1/events/{id}"), Value::Null).await.body["data"]["id"], id.as_str());
+    // Replayed from its place in the log it is the same again.
+    let since = published.body["seq"].as_u64().expect("a seq") - 1;
+    let mut again = rig.socket("/ws").await;
+    again.say(&json!({"type": "subscribe", "topic": "order.*", "since": since})).await;
+    assert_eq!(again.hear().await["type"], "subscribed");
+    assert_eq!(again.hear().await["id"], id.as_str());
+    // An administrative act is an event of the same log.
+    let new = json!({"id": "shop", "secrets": ["s"]});
+    assert_eq!(rig.api("POST", "/api/v1/sources", new).await.status, 201);
+    let audit = core.hear().await;
+    let audited = rig.graphql(r#"{events(type:["audit.source.created"]){edges{node{id}}}}"#).await;
+    assert_eq!(audited["data"]["events"]["edges"][0]["node"]["id"], audit["id"]);
+    rig.stop().await;
+}

@@ -2,13 +2,16 @@
 
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod consume;
 pub(crate) mod dead;
 pub(crate) mod event;
 pub(crate) mod generate;
 pub(crate) mod log;
 pub(crate) mod replay;
 pub(crate) mod secret;
+pub(crate) mod services;
 pub(crate) mod source;
+pub(crate) mod state;
 pub(crate) mod subscription;
 pub(crate) mod token;
 pub(crate) mod transfer;

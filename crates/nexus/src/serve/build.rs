@@ -24,10 +24,10 @@ use nexus_engine::{
 };
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
-use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
+use nexus_services::{Registry, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
-use super::{Plan, key::read_key, permissions};
+use super::{Plan, jwks, key::read_key, permissions, tls::TlsFiles};
 use crate::{
     command::backup::whole,
     config::Config,
@@ -42,7 +42,7 @@ pub(super) struct Built {
 }
 
 /// Builds everything below the doors.
-pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
+pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, Failure> {
     let config = &plan.config;
     make_folder(&config.data.dir)?;
     let store = open_store(plan)?;
@@ -54,18 +54,31 @@ pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
     let hub = builder.start().await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
-    let gateway = gateway_config(plan)?;
-    let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    let gateway = GatewayConfig { tls: tls.map(|files| files.watch(&hub)), ..gateway_config(plan)? };
+    let rooms = rooms(hub, config, state_options(plan))
+        .await
+        .map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     Ok(Built { rooms, store, gateway })
 }
 
 /// The hub's customers; their timers fire from here on.
-async fn rooms(hub: Hub) -> Result<Rooms, StartError> {
+async fn rooms(hub: Hub, config: &Config, state: StateOptions) -> Result<Rooms, StartError> {
     let plugins = Arc::new(NoPlugins);
-    let registry = Registry::open(&hub, RegistryOptions::default(), Arc::clone(&plugins) as _).await?;
-    let state = StateStore::open(&hub, StateOptions::default(), plugins).await?;
+    let registry = Registry::open(&hub, config.services.options(), Arc::clone(&plugins) as _).await?;
+    let state = StateStore::open(&hub, state, plugins).await?;
     hub.start_timers();
     Ok(Rooms { hub, registry, state })
+}
+
+fn state_options(plan: &Plan) -> StateOptions {
+    let Config { state, data, .. } = &plan.config;
+    StateOptions {
+        history_versions: state.history_versions,
+        history_age: state.history_age.0,
+        file: state.file_in(&data.dir),
+        snapshot_interval: state.snapshot_interval.0,
+        policies: state.rules(),
+    }
 }
 
 /// For its owner only: the log holds what customers sent.
@@ -126,6 +139,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             ..ClientOptions::default()
         },
         otlp_endpoint: log.otlp_endpoint.clone(),
+        jwt: jwks::settings(&plan.config.jwt)?,
     })
 }
 
@@ -141,6 +155,8 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
         ingress_rate: ingress.rate_limit.0,
         publish_rate: ingress.publish_rate.0,
         api_rate: ingress.api_rate.0,
+        stream_rate: ingress.stream_rate.0,
+        frame_rate: ingress.frame_rate,
         connections: server.connections,
         sockets: server.sockets,
         header_timeout: server.header_timeout.0,
@@ -159,12 +175,12 @@ async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
     }
     let (admin, by): (Scope, _) = ("admin".parse().map_err(Failure::Failed)?, Principal::admin("cli"));
     let new = NewToken { name: "admin".into(), scopes: vec![admin], expires_at: None };
-    let minted = hub.tokens().mint(new, &by).map_err(|e| Failure::failed(e.message))?;
-    let token = minted.plain().to_owned();
+    let plan = hub.tokens().plan_create(new, &by).map_err(|e| Failure::failed(e.message))?;
+    let Some(token) = plan.secret.clone() else { return Err(Failure::failed("the first token has no secret")) };
     let file = dir.join(nexus_client::discover::TOKEN_FILE);
     write_token(dir, &file, &token)
         .map_err(|e| Failure::failed(format!("{} can't be written: {e}", file.display())))?;
-    hub.tokens().keep(minted, &by).await.map_err(|e| Failure::failed(e.message))?;
+    plan.carry_out(hub.desk()).await.map_err(|e| Failure::failed(e.message))?;
     note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
     Ok(())
 }

@@ -11,8 +11,9 @@ use serde_json::value::RawValue;
 
 use super::{
     StateStore,
-    change::{Change, Expect, StateError, Written, number},
+    change::{Change, StateError, Written, number},
     plan::Step,
+    resolve::Joined,
     version::{Held, Origin, STATE, Version},
 };
 
@@ -40,26 +41,43 @@ impl StateStore {
         change.check()?;
         origin.check()?;
         let mut base = self.base(&change.key).await?;
-        for attempt in 0..TRIES {
+        let mut turn = None;
+        for _ in 0..TRIES {
             if !base.is_fresh && !fits(&change, base.version()) {
                 base = self.fresh(&change.key).await?;
             }
-            if change.value.is_none() && base.version().is_none_or(|v| v.deleted) && change.expect == Expect::Anything {
+            let now = self.desk().now();
+            let mut joined = None;
+            if !change.expect.holds(base.version()) {
+                joined = Some(self.join(&change, &base, origin).await?);
+            } else if change.value.is_none() && base.version().is_none_or(|v| v.deleted) {
                 return Err(StateError::missing(&change.key));
             }
-            if !change.expect.holds(base.version()) {
-                self.inner.metrics.conflict("refused");
-                return Err(StateError::stale(&change.key, change.expect, base.version()));
-            }
-            let next = next(&base, change.value.clone(), change.ttl, origin, self.desk().now());
+            let outcome = joined.as_ref().map(|joined| joined.outcome);
+            let next = match joined {
+                None => next(&base, change.value.clone(), change.ttl, origin, now),
+                Some(Joined { value, reason, .. }) => {
+                    let mut next = next(&base, Some(value), change.ttl, origin, now);
+                    next.reason = Some(reason);
+                    next
+                }
+            };
             match self.try_step(&change.key, base.held.as_deref(), next, origin).await {
-                Ok(version) => return Ok(Written { version, merged: false }),
+                Ok(version) => {
+                    if let Some(outcome) = outcome {
+                        self.met(outcome, &change, &base, origin);
+                    }
+                    return Ok(Written { version, merged: outcome.is_some() });
+                }
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            self.pause(attempt).await;
-            base = self.base(&change.key).await?;
+            if turn.is_none() {
+                turn = self.inner.turns.take(&change.key).await;
+            }
+            base = self.fresh(&change.key).await?;
         }
+        drop(turn);
         Err(overrun(&change.key))
     }
 
@@ -75,20 +93,13 @@ impl StateStore {
         let held = Step { key, current, next }
             .add(&mut commit, origin, self.inner.options.history_versions, self.desk().now())
             .map_err(|e| CommitError::Broken(format!("a version can't be written as JSON: {e}")))?;
+        self.desk().try_commit(commit).await?;
         self.inner.cache.put(key, &held);
-        match self.desk().try_commit(commit).await {
-            Ok(_) => {
-                self.inner.metrics.written();
-                Ok(version)
-            }
-            Err(error) => {
-                self.inner.cache.forget(key, &held);
-                Err(error)
-            }
-        }
+        self.inner.metrics.written();
+        Ok(version)
     }
 
-    /// The latest version this process knows of: on disk, or on its way there.
+    /// The latest version this process knows of.
     pub(super) async fn base(&self, key: &str) -> Result<Base, StateError> {
         match self.inner.cache.get(key) {
             Some(held) => Ok(Base { held: Some(held), is_fresh: false }),

@@ -1,5 +1,4 @@
 //! The bounds of queues and groups.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed expectation is a failed test")]
 
 use proptest::prelude::*;
 
