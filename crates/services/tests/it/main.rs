@@ -4,6 +4,7 @@
 
 mod choice;
 mod churn;
+mod desk;
 mod heartbeats;
 mod rig;
 mod vitals;
