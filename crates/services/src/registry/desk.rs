@@ -51,11 +51,6 @@ impl Registry {
     /// Registers an instance, or updates the one of this id.
     pub async fn register(&self, new: NewService, by: &Principal) -> Result<Registered, Problem> {
         let service = Service::from_new(new, self.0.hub.clock().now())?;
-        let (registry, by) = (self.clone(), by.clone());
-        self.to_the_end(async move { registry.take_in(service, &by).await }).await
-    }
-
-    async fn take_in(&self, service: Service, by: &Principal) -> Result<Registered, Problem> {
         let _turn = self.turn(&service.id).await;
         match self.0.book.get(&service.id) {
             None => self.add(service, by).await,
@@ -154,11 +149,6 @@ impl Registry {
 
     /// Takes an instance out.
     pub async fn deregister(&self, id: &str, by: &Principal) -> Result<(), Problem> {
-        let (registry, id, by) = (self.clone(), id.to_owned(), by.clone());
-        self.to_the_end(async move { registry.take_out(&id, &by).await }).await
-    }
-
-    async fn take_out(&self, id: &str, by: &Principal) -> Result<(), Problem> {
         let _turn = self.turn(id).await;
         let instance = self.0.book.get(id).ok_or_else(|| unknown(id))?;
         let (version, status) = {
@@ -240,28 +230,18 @@ impl Registry {
         }
     }
 
-    /// Writes what is pending.
+    /// Writes what is pending, in a task that goes on without whoever waits for it.
     pub(super) async fn settle(&self, instance: &Arc<Instance>) -> Result<(), Problem> {
         let (registry, id) = (self.clone(), instance.service.id.clone());
-        self.to_the_end(async move {
-            let _turn = registry.turn(&id).await;
-            match registry.0.book.get(&id) {
-                Some(instance) => registry.write_changes(&instance).await,
-                None => Ok(()),
-            }
-        })
-        .await
-    }
-
-    /// Does something in a task that goes on without whoever waits for it.
-    async fn to_the_end<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T, Problem>> + Send + 'static,
-    ) -> Result<T, Problem> {
         let (done, written) = tokio::sync::oneshot::channel();
         self.0.hub.spawn().start(TaskKind::Engine, async move {
+            let _turn = registry.turn(&id).await;
+            let result = match registry.0.book.get(&id) {
+                Some(instance) => registry.write_changes(&instance).await,
+                None => Ok(()),
+            };
             // Whoever waited may be gone.
-            drop(done.send(work.await));
+            drop(done.send(result));
         });
         written.await.unwrap_or_else(|_| Err(Problem::new(Code::Unavailable, "the hub is stopping")))
     }

@@ -4,7 +4,6 @@
 
 mod choice;
 mod churn;
-mod desk;
 mod heartbeats;
 mod rig;
 mod vitals;
