@@ -79,9 +79,8 @@ async fn a_call_whose_caller_goes_away_is_counted_out() {
     let call = || rig.registry.invoke("a", Invocation { body: b"{}".as_slice().into(), ..Invocation::default() });
     let in_flight = || rig.registry.find("a").expect("there")[0].in_flight;
     {
-        let mut calls = vec![Box::pin(call()), Box::pin(call()), Box::pin(call())];
-        let (first, rest) = calls.split_at_mut(1);
-        for call in first.iter_mut().chain(rest) {
+        let mut calls = [Box::pin(call()), Box::pin(call()), Box::pin(call())];
+        for call in &mut calls {
             // Polled until it waits for the answer.
             let waits = tokio::time::timeout(Duration::from_millis(50), call).await;
             assert!(waits.is_err(), "nobody answers");

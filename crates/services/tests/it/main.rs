@@ -1,11 +1,6 @@
 //! The registry and the state over a real hub.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "helpers of tests fail the test they help"
-)]
+#![expect(clippy::expect_used, reason = "helpers of tests fail the test they help")]
 
 mod choice;
 mod churn;
