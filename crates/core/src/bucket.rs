@@ -74,6 +74,24 @@ impl Bucket {
         Ok(())
     }
 
+    /// How many tokens are left.
+    pub fn left(&self, rate: Rate, now: Duration) -> u32 {
+        let step = rate.per / rate.count;
+        let room = (now + rate.per).saturating_sub(self.full_at.max(now));
+        let left = room.as_nanos().checked_div(step.as_nanos()).unwrap_or(u128::from(rate.count));
+        u32::try_from(left).unwrap_or(u32::MAX).min(rate.count)
+    }
+
+    /// How long until it is full again.
+    pub fn full_in(&self, now: Duration) -> Duration {
+        self.full_at.saturating_sub(now)
+    }
+
+    /// One that is full again after `wait`.
+    pub fn full_after(wait: Duration, now: Duration) -> Self {
+        Self { full_at: now + wait }
+    }
+
     /// Nothing is taken: the bucket can be forgotten.
     pub fn is_full(&self, now: Duration) -> bool {
         self.full_at <= now
@@ -91,6 +109,9 @@ mod tests {
         let start = Duration::from_secs(100);
         assert_eq!((0..30).filter(|_| bucket.take(rate, start).is_ok()).count(), 10);
         assert_eq!(bucket.take(rate, start), Err(Duration::from_millis(100)));
+        assert_eq!((bucket.left(rate, start), bucket.full_in(start)), (0, Duration::from_secs(1)));
+        assert_eq!(bucket.left(rate, start + Duration::from_millis(350)), 3);
+        assert_eq!(Bucket::default().left(rate, start), 10);
         assert!(bucket.take(rate, start + Duration::from_millis(100)).is_ok());
         assert!(bucket.is_full(start + Duration::from_secs(3)));
         assert!("0/s".parse::<Rate>().is_err());

@@ -81,6 +81,46 @@ fn finish(context: Context) -> Hash {
     out
 }
 
+/// A hub's ed25519 key for checkpoints.
+pub struct Signer(Ed25519KeyPair);
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Signer({})", self.public_key())
+    }
+}
+
+/// A seed that makes no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the seed makes no ed25519 key")]
+pub struct BadSeed;
+
+impl Signer {
+    /// The key of this seed.
+    pub fn from_seed(seed: &[u8; 32]) -> Result<Self, BadSeed> {
+        Ed25519KeyPair::from_seed_unchecked(seed).map(Self).map_err(|_| BadSeed)
+    }
+
+    /// Its public half, lower-case hex, as checkpoints name it.
+    pub fn public_key(&self) -> String {
+        data_encoding::HEXLOWER.encode(self.0.public_key().as_ref())
+    }
+
+    /// A signed statement that the log of `epoch` has `hash` at `seq`.
+    pub fn checkpoint(&self, epoch: u32, seq: Seq, hash: &Hash, time: Timestamp) -> Checkpoint {
+        let hash = data_encoding::HEXLOWER.encode(hash);
+        let signature = self.0.sign(Checkpoint::text(epoch, seq, &hash, time).as_bytes());
+        Checkpoint {
+            epoch,
+            seq,
+            time,
+            public_key: self.public_key(),
+            signature: data_encoding::HEXLOWER.encode(signature.as_ref()),
+            hash,
+        }
+    }
+}
+
 /// A statement that the log of an epoch had this hash at this seq. Signed with the hub's ed25519 key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -103,18 +143,9 @@ impl Checkpoint {
         format!("nexus checkpoint v1\n{epoch}\n{seq}\n{hash}\n{}\n", time.micros())
     }
 
-    /// Signs the state of the log at `seq`.
-    pub fn sign(key: &Ed25519KeyPair, epoch: u32, seq: Seq, hash: &Hash, time: Timestamp) -> Self {
-        let hash = data_encoding::HEXLOWER.encode(hash);
-        let signature = key.sign(Self::text(epoch, seq, &hash, time).as_bytes());
-        Self {
-            epoch,
-            seq,
-            time,
-            public_key: data_encoding::HEXLOWER.encode(key.public_key().as_ref()),
-            signature: data_encoding::HEXLOWER.encode(signature.as_ref()),
-            hash,
-        }
+    /// Whether it says that the log has this hash at this seq.
+    pub fn states(&self, seq: Seq, hash: &Hash) -> bool {
+        self.seq == seq && data_encoding::HEXLOWER.encode(hash) == self.hash
     }
 
     /// Whether the signature is this key's over this statement.

@@ -26,9 +26,9 @@ pub const DOCUMENT_BYTES: usize = 256 << 10;
 pub const EVENT_DEPTH: u8 = 16;
 /// How long an idempotency key is remembered unless a source says otherwise.
 pub const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 3600);
-/// Items waiting in the doors' queue to the writer; above: 503.
+/// Commits waiting in each queue to the writer, the doors' and the hub's own; above: a door gets 503, own work waits.
 pub const WRITER_QUEUE_ITEMS: usize = 8_192;
-/// Bytes waiting in the doors' queue to the writer; above: 503.
+/// Bytes waiting in each of these queues, or one commit that is larger by itself; above: the same.
 pub const WRITER_QUEUE_BYTES: usize = 64 << 20;
 /// Estimated wait for the writer at which doors answer 503.
 pub const WRITER_WAIT: Duration = Duration::from_millis(250);
@@ -64,3 +64,5 @@ pub const CONSUMER_WAIT: Duration = Duration::from_secs(60);
 pub const LEASE_EXTENSION: Duration = Duration::from_secs(12 * 3600);
 /// How long receipts of successful deliveries are kept.
 pub const RECEIPT_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// GraphQL operations of one socket at once; one more is answered with an error.
+pub const GRAPHQL_OPERATIONS: usize = 64;

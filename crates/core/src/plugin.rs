@@ -21,6 +21,11 @@ pub struct StateConflict {
 /// What runs plugins. Every method has an answer without any plugin: go on unchanged.
 #[async_trait]
 pub trait PluginHost: Send + Sync + 'static {
+    /// Whether any plugin looks at calls of services. Without one their bodies pass as the bytes that they are.
+    fn watches_invokes(&self) -> bool {
+        true
+    }
+
     /// Before a service is called. The body to send, or a refusal that the caller sees.
     async fn before_service_invoke(&self, service: &str, body: Value) -> Result<Value, Problem> {
         let _ = service;
@@ -44,4 +49,8 @@ pub trait PluginHost: Send + Sync + 'static {
 pub struct NoPlugins;
 
 #[async_trait]
-impl PluginHost for NoPlugins {}
+impl PluginHost for NoPlugins {
+    fn watches_invokes(&self) -> bool {
+        false
+    }
+}

@@ -11,6 +11,8 @@ pub enum Code {
     Malformed,
     /// An event name the source or the vocabulary does not know.
     UnknownEvent,
+    /// A command type that no desk knows.
+    UnknownCommand,
     /// No proof of identity, or a wrong one.
     Unauthenticated,
     /// Known, but not allowed; the message names the scope or permission.
@@ -47,6 +49,7 @@ impl Code {
         match self {
             Self::Malformed => "MALFORMED",
             Self::UnknownEvent => "UNKNOWN_EVENT",
+            Self::UnknownCommand => "UNKNOWN_COMMAND",
             Self::Unauthenticated => "UNAUTHENTICATED",
             Self::Forbidden => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
@@ -74,6 +77,8 @@ pub struct Problem {
     pub message: String,
     /// For [`Code::Invalid`]: one reason per field.
     pub details: BTreeMap<String, String>,
+    /// What a program can act on besides (`allowed`, `types`, `version`); shown among the details.
+    pub facts: BTreeMap<&'static str, serde_json::Value>,
     /// When to try again, where that helps.
     pub retry_after: Option<Duration>,
 }
@@ -81,7 +86,7 @@ pub struct Problem {
 impl Problem {
     /// A refusal with a message for the caller.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: BTreeMap::new(), retry_after: None }
+        Self { code, message: message.into(), details: BTreeMap::new(), facts: BTreeMap::new(), retry_after: None }
     }
 
     /// A refusal of one field.
@@ -90,6 +95,13 @@ impl Problem {
         let mut problem = Self::new(Code::Invalid, format!("{field}: {reason}"));
         problem.details.insert(field.to_owned(), reason);
         problem
+    }
+
+    /// Adds something a program can act on.
+    #[must_use]
+    pub fn fact(mut self, name: &'static str, value: impl Into<serde_json::Value>) -> Self {
+        self.facts.insert(name, value.into());
+        self
     }
 
     /// Adds the time after which to try again.

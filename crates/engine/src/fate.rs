@@ -1,11 +1,10 @@
 //! The fate of an event: what became of it, subscription by subscription.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nexus_core::{
     event::{Data, StoredEvent},
     id::EventId,
-    limits::RECEIPT_RETENTION,
     problem::{Code, Problem},
     store::{Exception, ExceptionQuery, ExceptionState, SubNo},
 };
@@ -109,12 +108,14 @@ pub struct Fates {
     desk: Desk,
     dispatch: Dispatch,
     subscriptions: Arc<Subscriptions>,
+    /// How long receipts are kept.
+    receipts_kept: Duration,
 }
 
 impl Fates {
-    /// Over the store and the dispatcher.
-    pub fn new(desk: Desk, dispatch: Dispatch, subscriptions: Arc<Subscriptions>) -> Self {
-        Self { desk, dispatch, subscriptions }
+    /// Over the store and the dispatcher; receipts are kept so long.
+    pub fn new(desk: Desk, dispatch: Dispatch, subscriptions: Arc<Subscriptions>, receipts_kept: Duration) -> Self {
+        Self { desk, dispatch, subscriptions, receipts_kept }
     }
 
     /// The fate of one event.
@@ -245,7 +246,7 @@ impl Fates {
             }
             Some(Standing::Passed) => {
                 let mut fate = DeliveryFate::new(name, "delivered");
-                let expired = self.desk.now().since(event.time) >= RECEIPT_RETENTION;
+                let expired = self.desk.now().since(event.time) >= self.receipts_kept;
                 fate.why =
                     Some(if expired { "receipt expired" } else { "settled; its receipt was lost in a crash" }.into());
                 fate

@@ -7,6 +7,7 @@ use std::{
 };
 
 use nexus_core::{
+    access::Principal,
     event::{NewEvent, StoredEvent},
     id::EventId,
     limits::EVENT_DEPTH,
@@ -15,12 +16,14 @@ use nexus_core::{
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, ClientOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     alerts::{AlertTarget, Alerts},
     clock::SystemClock,
+    commands::{Commands, token_commands},
     consumers::Consumers,
+    deaths::Deaths,
     deliveries::Deliveries,
     delivery::{
         attempt::{Handler, Sender},
@@ -33,19 +36,22 @@ use crate::{
     dispatch::Dispatch,
     fate::{Fate, Fates},
     health::Health,
+    jwt::{JwtConfig, Jwts},
     keeper::Keeper,
     log::Log,
     metrics::Metrics,
+    notes::Note,
+    quotas::Quotas,
     replays::{Replay, ReplayState, Replays},
-    retention::{Retention, RetentionRule},
+    retention::{Keeping, Retention, Touched},
     sources::{EnvironmentSecrets, Sources},
     subscription::{Activity, Revision, Subscription},
     subscriptions::Subscriptions,
     supervisor::{Spawn, TaskKind},
     tail::Tail,
     timers::Timers,
-    tokens::Tokens,
-    trace::Tracer,
+    tokens::{Credentials, Tokens},
+    trace::{Context, Kind, Tracer},
     vault::{Vault, VaultError, VaultKey},
 };
 
@@ -67,12 +73,14 @@ pub struct HubConfig {
     pub environment: EnvironmentSecrets,
     /// Where alerts go.
     pub alerts: Vec<AlertTarget>,
-    /// What the log forgets, and when.
-    pub retention: Vec<RetentionRule>,
+    /// What is forgotten, and when.
+    pub keeping: Keeping,
     /// The outbound client.
     pub client: ClientOptions,
     /// Base URL of an OTLP/HTTP collector for traces.
     pub otlp_endpoint: Option<String>,
+    /// JSON Web Tokens.
+    pub jwt: JwtConfig,
 }
 
 /// The hub can't start.
@@ -106,17 +114,18 @@ struct Inner {
     tail: Arc<Tail>,
     metrics: Arc<Metrics>,
     vault: Arc<Vault>,
-    sources: Sources,
-    tokens: Tokens,
+    credentials: Credentials,
+    commands: Commands,
+    quotas: Quotas,
     subscriptions: Arc<Subscriptions>,
     deliveries: Deliveries,
     replays: Arc<Replays>,
     fates: Fates,
     log: Log,
     dispatch: Dispatch,
-    consumers: Arc<Consumers>,
     timers: Arc<Timers>,
     client: Client,
+    consumers: Arc<Consumers>,
     test_clock: Option<SystemClock>,
     tracer: Tracer,
     started: Timestamp,
@@ -145,15 +154,28 @@ async fn recover(
     desk: &Desk,
     stored: &[(Subscription, u64)],
     revisions: &[Revision],
+    notes: &[Note],
     replays: &[(Replay, u64)],
     policy: Policy,
 ) -> Result<Machine, StartError> {
+    let failing = notes.iter().filter_map(|note| match note {
+        Note::Failing { no, since, last } => Some((*no, *since, *last)),
+        Note::DeadTold { .. } => None,
+    });
     let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
     let running =
         running.map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq }).collect();
-    let found = Found::read(&*desk.store, compile(stored, revisions)?, running).await?;
+    let found = Found::read(&*desk.store, compile(stored, revisions)?, failing.collect(), running).await?;
     let now = Now { wall: desk.clock.now(), mono: desk.clock.mono() };
     Ok(Machine::recover(policy, found, desk.jitter(), now))
+}
+
+/// Up to when dead letters were made known.
+fn dead_told(notes: &[Note]) -> Option<Timestamp> {
+    notes.iter().find_map(|note| match note {
+        Note::DeadTold { until } => Some(*until),
+        Note::Failing { .. } => None,
+    })
 }
 
 /// The desk of remote consumers, open for the subscriptions that they take from.
@@ -203,19 +225,32 @@ impl HubBuilder {
         let vault = Arc::new(Vault::open(desk.clone(), key).await?);
         let (command_sender, commands) = mpsc::channel(256);
         let dispatch = Dispatch::new(command_sender);
+        let touched = Touched::default();
+        let mut signers = vault.signers().map_err(|e| StartError::Other(e.to_string()))?.into_iter();
+        let signer = signers.next().map(Arc::new).ok_or_else(|| StartError::Other("there is no key".into()))?;
+        let earlier: Vec<_> = signers.collect();
         let log =
-            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), &vault.checkpoint_seed()).map_err(other)?;
-        let sources = Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?;
-        let tokens = Tokens::open(desk.clone()).await?;
+            Log::new(desk.clone(), dispatch.clone(), Arc::clone(&tail), Arc::clone(&signer), &earlier, touched.clone());
+        let sound = log.adopt_cut().await?;
+        let sources = Arc::new(Sources::open(desk.clone(), Arc::clone(&vault), config.environment).await?);
+        let changes = Arc::new(watch::channel(0).0);
+        let tokens = Arc::new(Tokens::open(desk.clone(), Arc::clone(&changes)).await?);
+        let jwts = Arc::new(Jwts::open(desk.clone(), Arc::clone(&vault), config.jwt, changes).await?);
+        spawn.start(TaskKind::Background, Arc::clone(&jwts).run());
+        let credentials = Credentials { tokens, jwts, sources, vault: Arc::clone(&vault) };
+        let door_commands = Commands::new(desk.clone(), Arc::clone(&vault));
+        token_commands(&credentials).into_iter().for_each(|of| door_commands.register(of));
+        let quotas = Quotas::new(desk.clone());
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
         let revisions: Vec<Revision> = desk.load().await?.into_iter().map(|(r, _)| r).collect();
         let replays: Vec<(Replay, u64)> = desk.load().await?;
+        let notes: Vec<Note> = desk.load().await?.into_iter().map(|(n, _)| n).collect();
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
         let sender =
             Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
-        let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
+        let machine = recover(&desk, &stored, &revisions, &notes, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
         let consumers = consumers(&desk, &spawn, &machine).map_err(other)?;
         let (notice_sender, notices) = mpsc::channel(256);
@@ -229,11 +264,15 @@ impl HubBuilder {
         ));
         let replays = Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
         let alerts = Arc::new(Alerts::new(config.alerts, Arc::clone(&sender), Arc::clone(&clock)));
+        let (deaths, obituary) =
+            Deaths::new(desk.clone(), Arc::clone(&subscriptions), Arc::clone(&alerts), dead_told(&notes));
+        spawn.start(TaskKind::Background, deaths.run());
         let keeper = Keeper {
             desk: desk.clone(),
             subscriptions: Arc::clone(&subscriptions),
             replays: Arc::clone(&replays),
             alerts,
+            obituary,
             spawn: spawn.clone(),
         };
         let driver = Driver {
@@ -251,10 +290,11 @@ impl HubBuilder {
         };
         spawn.start(TaskKind::Engine, driver.run());
         spawn.start(TaskKind::Engine, keeper.run(notices));
+        let receipts = config.keeping.receipts;
+        let retention = Retention::new(desk.clone(), dispatch.clone(), signer, sound, config.keeping, touched);
         let timers = Arc::new(Timers::new(desk.clone(), test_clock.clone()));
-        let retention = Retention::new(desk.clone(), dispatch.clone(), config.retention);
         let inner = Inner {
-            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
+            fates: Fates::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), receipts),
             deliveries: Deliveries::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions)),
             started: desk.now(),
             desk,
@@ -262,15 +302,16 @@ impl HubBuilder {
             tail,
             metrics,
             vault,
-            sources,
-            tokens,
+            credentials,
+            commands: door_commands,
+            quotas,
             subscriptions,
             replays,
             log,
             dispatch,
-            consumers,
             timers,
             client,
+            consumers,
             test_clock,
             tracer,
         };
@@ -320,7 +361,12 @@ impl Hub {
             Revision::COLLECTION,
             crate::source::Source::COLLECTION,
             Replay::COLLECTION,
+            Note::COLLECTION,
             crate::tokens::StoredToken::COLLECTION,
+            crate::tokens::TokenUse::COLLECTION,
+            crate::jwt::StoredKey::COLLECTION,
+            crate::commands::CommandRecord::COLLECTION,
+            crate::quotas::QuotaPage::COLLECTION,
             crate::vault::COLLECTION,
         ]
     }
@@ -351,13 +397,44 @@ impl Hub {
     }
 
     /// Sources.
-    pub fn sources(&self) -> &Sources {
-        &self.0.sources
+    pub fn sources(&self) -> &Arc<Sources> {
+        &self.0.credentials.sources
     }
 
     /// Tokens.
-    pub fn tokens(&self) -> &Tokens {
-        &self.0.tokens
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.0.credentials.tokens
+    }
+
+    /// Credentials of every kind.
+    pub fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    /// Commands.
+    pub fn commands(&self) -> &Commands {
+        &self.0.commands
+    }
+
+    /// What callers have used of their rates.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+
+    /// As [`Self::authenticate`], without asking anybody else: for a proof that was accepted before.
+    pub fn recognise(&self, presented: &str) -> Option<Arc<Principal>> {
+        let Credentials { tokens, jwts, .. } = &self.0.credentials;
+        tokens.authenticate(presented).or_else(|| jwts.recognise(presented))
+    }
+
+    /// Who shows this token, be it one of the hub's own or a JSON Web Token.
+    pub async fn authenticate(&self, presented: &str) -> Result<Arc<Principal>, Problem> {
+        if presented.starts_with("nxs_") {
+            let found = self.0.credentials.tokens.authenticate(presented);
+            return found
+                .ok_or_else(|| Problem::new(Code::Unauthenticated, "the token is unknown, revoked or expired"));
+        }
+        self.0.credentials.jwts.authenticate(presented).await
     }
 
     /// Named secrets.
@@ -426,8 +503,17 @@ impl Hub {
             );
             return Err(Problem::new(Code::Conflict, message));
         }
+        let tracer = &self.0.tracer;
+        let parent = events.first().and_then(|e| Context::parse(e.attributes.traceparent.as_deref()?));
+        let span = parent.and_then(|parent| tracer.begin("commit", Some(&parent), Kind::Internal));
         let commit = Commit { events, ..Commit::default() };
-        self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e))
+        let done = self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e));
+        if let Some(span) = span {
+            let seq = done.iter().flatten().next().map(|first| first.seq.to_string()).unwrap_or_default();
+            let error = done.as_ref().err().map(|problem| problem.message.clone());
+            tracer.end(span, vec![("nexus.event.seq", seq)], error);
+        }
+        done
     }
 
     /// One event.
@@ -492,15 +578,26 @@ impl Hub {
         let mut due = Duration::ZERO;
         loop {
             self.observe().await;
-            self.0.sources.refresh();
+            self.0.credentials.sources.refresh();
+            self.0.client.tidy();
             // By the clock, not by rounds: one that was moved forward is to be followed at once.
             if clock.mono() >= due {
                 due = clock.mono() + RETENTION;
                 retention.run().await;
+                self.tidy().await;
             }
             match &self.0.test_clock {
                 Some(clock) => clock.doze(HOUSEKEEPING).await,
                 None => clock.sleep(HOUSEKEEPING).await,
+            }
+        }
+    }
+
+    /// Writes down when tokens were used and forgets what is too old. Nothing depends on it at once.
+    async fn tidy(&self) {
+        for done in [self.0.credentials.tokens.keep().await, self.0.commands.sweep().await] {
+            if let Err(error) = done {
+                tracing::warn!(%error, "keeping tokens and commands tidy failed; it is tried again in a minute");
             }
         }
     }
@@ -525,6 +622,9 @@ impl Hub {
         let clock = &*self.0.desk.clock;
         let doors = self.0.spawn.drain_doors(clock, grace).await;
         let engine = self.0.spawn.drain_engine(clock, grace).await;
+        if let Err(error) = self.0.credentials.tokens.keep().await {
+            tracing::warn!(%error, "when tokens were last used was not written down");
+        }
         self.0.desk.store.close().await;
         doors && engine
     }

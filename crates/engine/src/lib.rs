@@ -17,7 +17,9 @@
 
 pub mod alerts;
 pub mod clock;
+pub mod commands;
 pub mod consumers;
+pub mod deaths;
 pub mod deliveries;
 pub mod delivery;
 pub mod desk;
@@ -27,10 +29,14 @@ pub mod fate;
 pub mod health;
 pub mod hub;
 pub mod jq;
+pub mod jwt;
 pub mod keeper;
 pub mod log;
 pub mod matcher;
 pub mod metrics;
+pub mod notes;
+pub mod plan;
+pub mod quotas;
 pub mod receipts;
 pub mod replays;
 pub mod retention;

@@ -1,49 +1,42 @@
 //! The log as an operator sees it: verify, checkpoint, redact, export, import, back up.
 
+mod transfer;
+mod verify;
+
 use std::{collections::HashSet, path::Path, sync::Arc};
 
 use nexus_core::{
     access::Principal,
-    chain::{Checkpoint, Hash, genesis, link},
-    event::{Attributes, Data, NewEvent, Priority, Seq, StoredEvent},
+    chain::{Checkpoint, Signer},
+    event::{NewEvent, Seq},
     id::EventId,
-    problem::{Code, Problem},
-    sign::hex,
-    store::{Commit, Head, Lane, Limit, Redact, SeqRange},
-    time::Timestamp,
-    topic::Topic,
+    problem::Problem,
+    store::{Commit, Head, Lane, Limit, Redact, SeqRange, StoreError},
 };
-use ring::signature::Ed25519KeyPair;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 
+pub use self::{
+    transfer::{ExportLine, ImportReport},
+    verify::{CutReport, Place, VerifyReport, VerifyRequest},
+};
+use self::{
+    transfer::{export_line, import_event},
+    verify::Walk,
+};
 use crate::{
     delivery::driver::Change,
     desk::{Desk, refused, unreadable},
     dispatch::Dispatch,
+    retention::Touched,
     tail::Tail,
 };
 
-/// What a verification found.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerifyReport {
-    /// Everything holds.
-    pub ok: bool,
-    /// Events looked at.
-    pub events: u64,
-    /// First seq looked at.
-    pub first: Seq,
-    /// Last seq looked at.
-    pub last: Seq,
-    /// How many have their data erased.
-    pub erased: u64,
-    /// The first seq that does not hold.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bad_seq: Option<Seq>,
-    /// What is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-}
+/// Events read at once while the chain is walked.
+const WALK_PAGE: usize = 2_000;
+/// Events of its own that a hub may have and still count as empty.
+const OWN_EVENTS: usize = 10_000;
+/// The event that tells of a new epoch.
+const EPOCH_BEGUN: &str = "audit.log.epoch_begun";
 
 /// Whose data to erase, and why.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,64 +52,15 @@ pub struct RedactRequest {
     pub reason: String,
 }
 
-/// One event of an export, one line of JSON.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct ExportLine {
-    /// Seq in the log it was exported from.
-    pub seq: Seq,
-    /// Its id, kept by an import.
-    pub id: EventId,
-    /// Type.
-    #[serde(rename = "type")]
-    pub topic: Topic,
-    /// Source.
-    pub source: String,
-    /// Subject.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
-    /// Commit time in microseconds; an import keeps it as `occurred`.
-    pub time: Timestamp,
-    /// Priority.
-    pub priority: Priority,
-    /// Correlation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correlation: Option<String>,
-    /// Causation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub causation: Option<EventId>,
-    /// Depth.
-    #[serde(default)]
-    pub depth: u8,
-    /// Attributes.
-    #[serde(default)]
-    pub attributes: Attributes,
-    /// Data as stored; absent when erased.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub data: Option<Box<RawValue>>,
-}
-
-/// A value that is there, be it `null`.
-fn present<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(d).map(Some)
-}
-
-/// What an import did.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct ImportReport {
-    /// New events.
-    pub stored: u64,
-    /// Events whose id was there already.
-    pub repeated: u64,
-    /// Events without data, which can't be imported.
-    pub erased: u64,
-}
-
 /// The log.
 pub struct Log {
     desk: Desk,
     dispatch: Dispatch,
     tail: Arc<Tail>,
-    signer: Ed25519KeyPair,
+    signer: Arc<Signer>,
+    /// Public keys that may have signed a cut: the present one, then earlier ones.
+    keys: Vec<String>,
+    touched: Touched,
 }
 
 impl std::fmt::Debug for Log {
@@ -126,11 +70,50 @@ impl std::fmt::Debug for Log {
 }
 
 impl Log {
-    /// Over the store, signing with the key of this seed.
-    pub fn new(desk: Desk, dispatch: Dispatch, tail: Arc<Tail>, seed: &[u8; 32]) -> Result<Self, Problem> {
-        let signer = Ed25519KeyPair::from_seed_unchecked(seed)
-            .map_err(|_| Problem::new(Code::Internal, "the checkpoint key can't be made"))?;
-        Ok(Self { desk, dispatch, tail, signer })
+    /// Over the store. The first signer signs; the others are those of earlier keys.
+    pub(crate) fn new(
+        desk: Desk,
+        dispatch: Dispatch,
+        tail: Arc<Tail>,
+        signer: Arc<Signer>,
+        earlier: &[Signer],
+        touched: Touched,
+    ) -> Self {
+        let keys = std::iter::once(&*signer).chain(earlier).map(Signer::public_key).collect();
+        Self { desk, dispatch, tail, signer, keys, touched }
+    }
+
+    /// Looks at the cut that the log begins behind. One that was signed with an earlier key is signed anew with the present
+    /// one, as secrets are sealed anew. False when it is not this hub's: a further cut would hide that.
+    pub(crate) async fn adopt_cut(&self) -> Result<bool, StoreError> {
+        let Some(cut) = self.desk.store.cut().await? else {
+            let whole = self.head().first == 1;
+            if !whole {
+                tracing::error!(
+                    "the log's beginning is gone and nothing says who cut it; `nexus log verify` tells more"
+                );
+            }
+            return Ok(whole);
+        };
+        let hash = data_encoding::HEXLOWER.decode(cut.hash.as_bytes()).ok().and_then(|h| h.try_into().ok());
+        let hash = hash.filter(|_| cut.verifies() && self.keys.contains(&cut.public_key));
+        let anew = hash.map(|hash| self.signer.checkpoint(cut.epoch, cut.seq, &hash, cut.time));
+        let adopted = match anew {
+            Some(anew) => match self.desk.store.resign_cut(anew).await {
+                // It is about another place than the one where the log begins.
+                Err(StoreError::Broken(_)) => false,
+                done => done.map(|()| true)?,
+            },
+            None => false,
+        };
+        if !adopted {
+            tracing::error!(
+                seq = cut.seq,
+                public_key = cut.public_key,
+                "the log's beginning was not cut by this hub; `nexus log verify` tells more"
+            );
+        }
+        Ok(adopted)
     }
 
     /// The end of the log.
@@ -141,34 +124,40 @@ impl Log {
     /// A signed statement of the log's present end.
     pub fn checkpoint(&self) -> Checkpoint {
         let head = self.head();
-        Checkpoint::sign(&self.signer, head.epoch, head.seq, &head.hash, self.desk.now())
+        self.signer.checkpoint(head.epoch, head.seq, &head.hash, self.desk.now())
     }
 
-    /// Walks the whole chain while the hub runs.
-    pub async fn verify(&self, against: Option<Checkpoint>) -> Result<VerifyReport, Problem> {
+    /// Walks the chain, or the part of it that is asked for, while the hub runs.
+    pub async fn verify(&self, request: &VerifyRequest) -> Result<VerifyReport, Problem> {
         let head = self.head();
-        let mut walk = Walk::new(head.first);
-        let mut reached = None;
-        while walk.report.last < head.seq {
-            let range = SeqRange { after: walk.report.last.max(head.first - 1), until: Some(head.seq), priority: None };
-            let page = self.desk.store.read(range, Limit::items(2_000)).await.map_err(unreadable)?;
-            if page.is_empty() {
-                walk.fail(walk.expected, "it is missing".into());
-                break;
+        let cut = self.desk.store.cut().await.map_err(unreadable)?;
+        let mut walk = Walk::new(head, cut.as_ref(), &self.keys, request.against.as_ref());
+        if let Some(place) = &request.after {
+            walk.go_on(place);
+        }
+        let limit = request.limit.unwrap_or(u64::MAX).max(1);
+        while walk.goes_on() && walk.report.events < limit {
+            let items = usize::try_from(limit - walk.report.events).unwrap_or(usize::MAX).min(WALK_PAGE);
+            let range = SeqRange { after: walk.report.last, until: Some(head.seq), priority: None };
+            let page = self.desk.store.read(range, Limit::items(items)).await.map_err(unreadable)?;
+            let there = page.first().map_or(head.seq + 1, |event| event.seq);
+            if there > walk.report.last + 1 {
+                // Retention may have dropped them while the walk was on its way there.
+                let cut = self.desk.store.cut().await.map_err(unreadable)?;
+                match cut.filter(|cut| cut.seq > walk.report.last) {
+                    Some(cut) => walk.begin_behind(&cut, &self.keys),
+                    None => walk.fail(walk.report.last + 1, format!("it is missing: event {there} follows")),
+                }
+                continue;
             }
             for event in &page {
-                if !walk.step(event) {
-                    return Ok(walk.report);
-                }
-                if against.as_ref().is_some_and(|c| c.seq == event.seq) {
-                    reached = Some(event.hash);
+                walk.step(event);
+                if !walk.report.ok {
+                    break;
                 }
             }
         }
-        if let Some(checkpoint) = against {
-            walk.compare(&checkpoint, reached, head);
-        }
-        Ok(walk.report)
+        Ok(walk.end())
     }
 
     /// Erases data and logs who did it. How many events lost theirs.
@@ -185,6 +174,7 @@ impl Log {
         // What lies in memory, for sockets or on its way to an endpoint, is to be forgotten too.
         let erased: HashSet<Seq> = seqs.iter().copied().collect();
         self.tail.forget(&erased);
+        self.touched.add(seqs.iter().copied());
         self.dispatch.change(Change::Erased(erased)).await?;
         // The audit names the seqs, not the subject: a subject can itself be what is to be forgotten.
         let detail = serde_json::json!({"seqs": seqs.iter().take(1_000).collect::<Vec<_>>(), "count": seqs.len(), "reason": request.reason});
@@ -197,13 +187,17 @@ impl Log {
     pub async fn export(&self, after: Seq, limit: usize) -> Result<Vec<ExportLine>, Problem> {
         let range = SeqRange { after, until: None, priority: None };
         let page = self.desk.store.read(range, Limit::items(limit.clamp(1, 5_000))).await.map_err(unreadable)?;
-        page.iter().map(|event| export_line(event)).collect()
+        let epoch = self.head().epoch;
+        page.iter().map(|event| export_line(epoch, event)).collect()
     }
 
     /// Stores exported events under their own ids; those that are there already are left alone, so it can be repeated.
+    /// A hub that holds nothing but its own events begins a new epoch first, later than the exported one: to whoever has
+    /// a position of the exported log, this log is another one, and must say so.
     pub async fn import(&self, lines: Vec<ExportLine>, by: &Principal) -> Result<ImportReport, Problem> {
         let mut report = ImportReport::default();
         let mut events = Vec::with_capacity(lines.len());
+        let exported = lines.iter().map(|line| line.epoch).max().unwrap_or(0);
         for line in lines {
             match import_event(line, self.desk.now()) {
                 Some(event) => events.push(event),
@@ -212,6 +206,9 @@ impl Log {
         }
         if events.is_empty() {
             return Ok(report);
+        }
+        if self.is_empty().await? && self.is_news(&events).await? {
+            report.epoch = Some(self.begin_epoch(exported, by).await?);
         }
         let count = events.len();
         let commit = Commit { events, lane: Lane::Own, ..Commit::default() };
@@ -222,6 +219,40 @@ impl Log {
         Ok(report)
     }
 
+    /// Whether the log holds nothing but what the hub wrote about itself, and no epoch began with an import yet.
+    async fn is_empty(&self) -> Result<bool, Problem> {
+        let mut after = 0;
+        for _ in 0..OWN_EVENTS.div_ceil(WALK_PAGE) {
+            let range = SeqRange { after, ..SeqRange::default() };
+            let page = self.desk.store.read(range, Limit::items(WALK_PAGE)).await.map_err(unreadable)?;
+            let Some(last) = page.last() else { return Ok(self.head().first == 1) };
+            if page.iter().any(|e| &*e.source != "hub" || e.topic.as_str() == EPOCH_BEGUN) {
+                return Ok(false);
+            }
+            after = last.seq;
+        }
+        Ok(false)
+    }
+
+    /// Whether one of these is not in the log yet.
+    async fn is_news(&self, events: &[NewEvent]) -> Result<bool, Problem> {
+        for id in events.iter().filter_map(|event| event.id) {
+            if self.desk.store.event(id).await.map_err(unreadable)?.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn begin_epoch(&self, after: u32, by: &Principal) -> Result<u32, Problem> {
+        let epoch = self.desk.store.begin_epoch(after).await.map_err(unreadable)?.epoch;
+        self.tail.renew(epoch);
+        let detail = serde_json::json!({"epoch": epoch, "reason": "a log was imported into an empty hub"});
+        let commit = Commit { events: vec![self.desk.audit(by, "log.epoch_begun", &detail)], ..Commit::default() };
+        self.desk.commit(commit).await?;
+        Ok(epoch)
+    }
+
     /// Writes a consistent copy of the store to `path`.
     pub async fn backup(&self, path: &Path, by: &Principal) -> Result<(), Problem> {
         self.desk.store.backup(path).await.map_err(unreadable)?;
@@ -229,100 +260,4 @@ impl Log {
             Commit { events: vec![self.desk.audit(by, "log.backed_up", &serde_json::json!({}))], ..Commit::default() };
         self.desk.commit(commit).await.map(|_| ())
     }
-}
-
-/// A walk along the chain.
-struct Walk {
-    report: VerifyReport,
-    hash: Option<Hash>,
-    expected: Seq,
-}
-
-impl Walk {
-    fn new(first: Seq) -> Self {
-        let report =
-            VerifyReport { ok: true, events: 0, first, last: first - 1, erased: 0, bad_seq: None, problem: None };
-        // Before a trimmed log's first event stands a hash that only its checkpoint knows.
-        Self { report, hash: (first == 1).then(|| genesis(1)), expected: first }
-    }
-
-    fn fail(&mut self, seq: Seq, problem: String) {
-        self.report.ok = false;
-        self.report.bad_seq = Some(seq);
-        self.report.problem = Some(problem);
-    }
-
-    fn step(&mut self, event: &Arc<StoredEvent>) -> bool {
-        if event.seq != self.expected {
-            self.fail(self.expected, format!("it is missing: event {} follows", event.seq));
-            return false;
-        }
-        if let Some(previous) = &self.hash
-            && link(previous, event) != event.hash
-        {
-            self.fail(event.seq, "its header, data or hash was changed".into());
-            return false;
-        }
-        self.hash = Some(event.hash);
-        self.expected += 1;
-        self.report.last = event.seq;
-        self.report.events += 1;
-        self.report.erased += u64::from(matches!(event.data, Data::Erased { .. }));
-        true
-    }
-
-    fn compare(&mut self, checkpoint: &Checkpoint, reached: Option<Hash>, head: Head) {
-        if !checkpoint.verifies() {
-            self.fail(checkpoint.seq, "the checkpoint's signature does not hold".into());
-        } else if checkpoint.seq > head.seq {
-            let message = format!(
-                "the log ends at {}, but the checkpoint knew event {}: its tail was cut",
-                head.seq, checkpoint.seq
-            );
-            self.fail(head.seq + 1, message);
-        } else if reached.is_some_and(|hash| hex(&hash) != checkpoint.hash) {
-            self.fail(checkpoint.seq, "its hash is not the checkpoint's: the log was rewritten".into());
-        }
-    }
-}
-
-fn export_line(event: &StoredEvent) -> Result<ExportLine, Problem> {
-    let data = match &event.data {
-        Data::Erased { .. } => None,
-        Data::Present { json, .. } => {
-            let text = String::from_utf8_lossy(json).into_owned();
-            Some(RawValue::from_string(text).map_err(|e| {
-                tracing::error!(seq = event.seq, error = %e, "stored data is no JSON");
-                Problem::new(Code::Internal, format!("the data of event {} is unreadable", event.seq))
-            })?)
-        }
-    };
-    Ok(ExportLine {
-        seq: event.seq,
-        id: event.id,
-        topic: event.topic.clone(),
-        source: event.source.to_string(),
-        subject: event.subject.as_deref().map(str::to_owned),
-        time: event.time,
-        priority: event.priority,
-        correlation: event.correlation.as_deref().map(str::to_owned),
-        causation: event.causation,
-        depth: event.depth,
-        attributes: event.attributes(),
-        data,
-    })
-}
-
-fn import_event(line: ExportLine, now: Timestamp) -> Option<NewEvent> {
-    let data = line.data?;
-    let mut event = NewEvent::new(line.topic, line.source, data.get().to_owned(), now);
-    event.id = Some(line.id);
-    event.subject = line.subject;
-    event.priority = line.priority;
-    event.correlation = line.correlation;
-    event.causation = line.causation;
-    event.depth = line.depth;
-    event.attributes = line.attributes;
-    event.attributes.occurred.get_or_insert_with(|| line.time.to_string());
-    Some(event)
 }

@@ -8,7 +8,9 @@ use std::{
 
 use nexus_core::{
     access::Principal,
+    limits::IDEMPOTENCY_WINDOW,
     problem::{Code, Problem},
+    retry::parse_duration,
     sign::Secret,
     store::{Commit, Guard, Key, Write},
     time::Timestamp,
@@ -18,6 +20,7 @@ use nexus_core::{
 use crate::{
     desk::{Created, Desk, Shelf, check_name},
     jq::Jq,
+    plan::Plan,
     source::{ActiveSource, NewSource, OnViolation, SecretInfo, Source, SourcePatch, SourceRate},
     vault::{Vault, VaultError},
 };
@@ -129,6 +132,7 @@ impl Sources {
             id: source.id.as_str().into(),
             secrets,
             allow,
+            window: window(source.idempotency_window.as_deref()).unwrap_or(IDEMPOTENCY_WINDOW),
             mapping: source.mapping.as_deref().and_then(|text| Jq::compile(text).ok()),
             source: source.clone(),
         }
@@ -151,7 +155,7 @@ impl Sources {
     }
 
     /// Adds a source. Without a secret it gets one, returned this once.
-    pub async fn create(&self, new: NewSource, by: &Principal) -> Result<Created<Source>, Problem> {
+    pub async fn create(self: &Arc<Self>, new: NewSource, by: &Principal) -> Result<Created<Source>, Problem> {
         check_name("id", &new.id)?;
         let now = self.desk.now();
         let mut source = blank(&new.id, new.preset.as_deref().unwrap_or("nexus"), now);
@@ -160,6 +164,7 @@ impl Sources {
         source.schemas = new.schemas;
         source.on_violation = new.on_violation;
         source.rate_limit = parse_rate(new.rate_limit.as_deref())?;
+        source.idempotency_window = check_window(new.idempotency_window)?;
         source.mapping = check_mapping(new.mapping)?;
         let made = if new.secrets.is_empty() { Some(self.vault.generate()?) } else { None };
         let mut opened = Vec::new();
@@ -169,12 +174,12 @@ impl Sources {
             source.secrets.push(SecretInfo { name: name.clone(), created_at: now, expires_at: None });
             opened.push((name, secret.clone()));
         }
-        self.write(source.clone(), 0, opened, &[], by, "source.created").await?;
-        Ok(Created { value: source, secret: made })
+        let value = self.write(self.plan(source, 0, opened, &[], by, "source.created")?, true).await?;
+        Ok(Created { value, secret: made })
     }
 
     /// Changes a source.
-    pub async fn update(&self, id: &str, patch: SourcePatch, by: &Principal) -> Result<Source, Problem> {
+    pub async fn update(self: &Arc<Self>, id: &str, patch: SourcePatch, by: &Principal) -> Result<Source, Problem> {
         let (mut source, version) = self.held(id)?;
         if let Some(preset) = patch.preset {
             source.preset = preset;
@@ -189,22 +194,35 @@ impl Sources {
         if let Some(rate) = patch.rate_limit {
             source.rate_limit = parse_rate(Some(&rate))?;
         }
+        if let Some(window) = patch.idempotency_window {
+            source.idempotency_window = check_window(Some(window).filter(|w| !w.is_empty()))?;
+        }
         if let Some(mapping) = patch.mapping {
             source.mapping = check_mapping(Some(mapping).filter(|m| !m.is_empty()))?;
         }
         source.updated_at = self.desk.now();
-        self.write(source.clone(), version, Vec::new(), &[], by, "source.updated").await?;
-        Ok(source)
+        self.write(self.plan(source, version, Vec::new(), &[], by, "source.updated")?, false).await
     }
 
     /// Adds a secret; those there already go on for `overlap` (for ever when `None`).
     pub async fn add_secret(
-        &self,
+        self: &Arc<Self>,
         id: &str,
         secret: Option<String>,
         overlap: Option<Duration>,
         by: &Principal,
     ) -> Result<Created<Source>, Problem> {
+        self.plan_secret(id, secret, overlap, by)?.carry_out(&self.desk).await
+    }
+
+    /// See [`Self::add_secret`].
+    pub fn plan_secret(
+        self: &Arc<Self>,
+        id: &str,
+        secret: Option<String>,
+        overlap: Option<Duration>,
+        by: &Principal,
+    ) -> Result<Plan<Source>, Problem> {
         let (mut source, version) = self.held(id)?;
         let now = self.desk.now();
         let made = if secret.is_none() { Some(self.vault.generate()?) } else { None };
@@ -221,31 +239,43 @@ impl Sources {
         let name = format!("source/{id}/{}-0", now.micros());
         source.secrets.insert(0, SecretInfo { name: name.clone(), created_at: now, expires_at: None });
         source.updated_at = now;
-        self.write(source.clone(), version, vec![(name, value)], &[], by, "source.secret_added").await?;
-        Ok(Created { value: source, secret: made })
+        Ok(self.plan(source, version, vec![(name, value)], &[], by, "source.secret_added")?.showing(made))
     }
 
     /// Removes a secret at once.
-    pub async fn remove_secret(&self, id: &str, name: &str, by: &Principal) -> Result<Source, Problem> {
+    pub async fn remove_secret(self: &Arc<Self>, id: &str, name: &str, by: &Principal) -> Result<Source, Problem> {
+        Ok(self.plan_remove_secret(id, name, by)?.carry_out(&self.desk).await?.value)
+    }
+
+    /// See [`Self::remove_secret`].
+    pub fn plan_remove_secret(self: &Arc<Self>, id: &str, name: &str, by: &Principal) -> Result<Plan<Source>, Problem> {
         let (mut source, version) = self.held(id)?;
         if !source.secrets.iter().any(|s| s.name == name) {
             return Err(Problem::new(Code::NotFound, format!("source {id:?} has no secret {name:?}")));
         }
         source.secrets.retain(|s| s.name != name);
         source.updated_at = self.desk.now();
-        self.write(source.clone(), version, Vec::new(), &[name.to_owned()], by, "source.secret_removed").await?;
-        Ok(source)
+        self.plan(source, version, Vec::new(), &[name.to_owned()], by, "source.secret_removed")
     }
 
-    async fn write(
-        &self,
+    async fn write(self: &Arc<Self>, plan: Plan<Source>, is_new: bool) -> Result<Source, Problem> {
+        let id = plan.value.id.clone();
+        let done = plan.carry_out(&self.desk).await.map_err(|problem| match problem.code {
+            Code::Conflict if is_new => Problem::new(Code::Conflict, format!("source {id:?} exists already")),
+            _ => problem,
+        })?;
+        Ok(done.value)
+    }
+
+    fn plan(
+        self: &Arc<Self>,
         source: Source,
         version: u64,
         add: Vec<(String, String)>,
         remove: &[String],
         by: &Principal,
         action: &str,
-    ) -> Result<(), Problem> {
+    ) -> Result<Plan<Source>, Problem> {
         let key = Key::of::<Source>(&source.id);
         let guard = if version == 0 { Guard::Absent(key) } else { Guard::Version(key, version) };
         let internal = |e: serde_json::Error| Problem::new(Code::Internal, e.to_string());
@@ -261,21 +291,19 @@ impl Sources {
             events: vec![self.desk.audit(by, action, &detail)],
             ..Commit::default()
         };
-        self.desk.commit(commit).await.map_err(|problem| match (problem.code, version) {
-            (Code::Conflict, 0) => Problem::new(Code::Conflict, format!("source {:?} exists already", source.id)),
-            _ => problem,
-        })?;
-        for (name, secret) in &add {
-            self.vault.opened(name, secret);
-        }
-        for name in remove {
-            self.vault.forget(name);
-        }
-        let mut shelf = self.shelf.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        shelf.insert(source.id.clone(), (source, version + 1));
-        drop(shelf);
-        self.refresh();
-        Ok(())
+        let (own, kept, remove) = (Arc::clone(self), source.clone(), remove.to_vec());
+        Ok(Plan::new(commit, source, move || {
+            for (name, secret) in &add {
+                own.vault.opened(name, secret);
+            }
+            for name in &remove {
+                own.vault.forget(name);
+            }
+            let mut shelf = own.shelf.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            shelf.insert(kept.id.clone(), (kept, version + 1));
+            drop(shelf);
+            own.refresh();
+        }))
     }
 
     /// Removes a source with its secrets.
@@ -309,6 +337,7 @@ fn blank(id: &str, preset: &str, now: Timestamp) -> Source {
         schemas: BTreeMap::new(),
         on_violation: OnViolation::default(),
         rate_limit: SourceRate::default(),
+        idempotency_window: None,
         mapping: None,
         secrets: Vec::new(),
         enabled: true,
@@ -325,6 +354,21 @@ fn parse_rate(text: Option<&str>) -> Result<SourceRate, Problem> {
             rate.parse().map(SourceRate::Limit).map_err(|e| Problem::field("rate_limit", format!("{e}, or off")))
         }
     }
+}
+
+fn window(text: Option<&str>) -> Option<Duration> {
+    parse_duration(text?).ok()
+}
+
+fn check_window(text: Option<String>) -> Result<Option<String>, Problem> {
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+    if let Some(text) = &text {
+        let window = parse_duration(text).map_err(|e| Problem::field("idempotency_window", e))?;
+        if !(Duration::from_secs(1)..=LONGEST).contains(&window) {
+            return Err(Problem::field("idempotency_window", format!("{text} is not within 1s to 30d")));
+        }
+    }
+    Ok(text)
 }
 
 fn check_mapping(mapping: Option<String>) -> Result<Option<String>, Problem> {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, OnceLock, RwLock},
+    sync::{
+        Arc, OnceLock, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -52,7 +55,7 @@ pub struct Tail {
     store: Arc<dyn Store>,
     recent: RwLock<Recent>,
     head: watch::Sender<Seq>,
-    epoch: u32,
+    epoch: AtomicU32,
     stop: CancellationToken,
 }
 
@@ -98,7 +101,13 @@ impl Tail {
     /// A tail of `store` from its present head. Feed it from the store's commit hook.
     pub fn new(store: Arc<dyn Store>, stop: CancellationToken) -> Arc<Self> {
         let head = store.head();
-        Arc::new(Self { epoch: head.epoch, recent: RwLock::default(), head: watch::channel(head.seq).0, store, stop })
+        Arc::new(Self {
+            epoch: AtomicU32::new(head.epoch),
+            recent: RwLock::default(),
+            head: watch::channel(head.seq).0,
+            store,
+            stop,
+        })
     }
 
     /// Takes newly committed events, in order.
@@ -128,9 +137,14 @@ impl Tail {
         }
     }
 
+    /// A new epoch began: positions given from now on are of it. Who follows already goes on without a gap.
+    pub fn renew(&self, epoch: u32) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
     /// Epoch and last seq.
     pub fn position(&self) -> (u32, Seq) {
-        (self.epoch, *self.head.borrow())
+        (self.epoch.load(Ordering::Acquire), *self.head.borrow())
     }
 
     /// Changes whenever there is something new.

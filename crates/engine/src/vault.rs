@@ -1,13 +1,17 @@
 //! Secrets at rest: sealed with ChaCha20-Poly1305 under a key that never lies in the data folder's database or a backup.
 
-use std::{collections::BTreeMap, sync::RwLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock, RwLock},
+};
 
 use data_encoding::BASE64;
 use nexus_core::{
     access::Principal,
+    chain::{BadSeed, Signer},
     problem::{Code, Problem},
     record::{Collection, Record, Value},
-    sign::Secret,
+    sign::{self, Secret},
     store::{Commit, Key, Write},
     time::Timestamp,
 };
@@ -17,7 +21,10 @@ use ring::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::desk::{Desk, check_name};
+use crate::{
+    desk::{Desk, check_name},
+    plan::Plan,
+};
 
 /// The key secrets are sealed under, and earlier ones that may still open what was sealed before a rotation.
 #[derive(Clone)]
@@ -44,6 +51,12 @@ impl VaultKey {
         let mut seed = [0; 32];
         seed.copy_from_slice(tag.as_ref());
         seed
+    }
+
+    /// Who signs checkpoints under this key, then who did under the earlier ones.
+    pub fn signers(&self) -> Result<Vec<Signer>, BadSeed> {
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.map(|key| Signer::from_seed(&Self::new(*key, Vec::new()).derive("nexus checkpoint signer v1"))).collect()
     }
 
     fn id(key: &[u8; 32]) -> String {
@@ -80,12 +93,27 @@ impl Record for Sealed {
     }
 }
 
+/// An opened secret.
+#[derive(Debug)]
+struct Opened {
+    secret: Secret,
+    /// Made when something is first signed with it.
+    signer: OnceLock<Arc<sign::Signer>>,
+}
+
+impl From<Secret> for Opened {
+    fn from(secret: Secret) -> Self {
+        Self { secret, signer: OnceLock::new() }
+    }
+}
+
 /// The vault: opened secrets in memory, sealed ones in the store.
 #[derive(Debug)]
 pub struct Vault {
     desk: Desk,
     key: VaultKey,
-    open: RwLock<BTreeMap<String, Secret>>,
+    open: RwLock<BTreeMap<String, Opened>>,
+    set_at: RwLock<BTreeMap<String, Timestamp>>,
 }
 
 /// A secret can't be opened with the key that was given.
@@ -118,14 +146,15 @@ impl Vault {
     pub async fn open(desk: Desk, key: VaultKey) -> Result<Self, VaultError> {
         let sealed: Vec<(Sealed, u64)> = desk.load().await?;
         let current = VaultKey::id(&key.current);
-        let vault = Self { desk, key, open: RwLock::default() };
+        let vault = Self { desk, key, open: RwLock::default(), set_at: RwLock::default() };
         let mut stale = Vec::new();
         for (record, _) in sealed {
             let secret = vault.unseal(&record)?;
             if record.key_id != current {
                 stale.push(record.name.clone());
             }
-            vault.open_map().insert(record.name, secret);
+            vault.set_at_map().insert(record.name.clone(), record.updated_at);
+            vault.open_map().insert(record.name, secret.into());
         }
         let mut commit = Commit::default();
         for name in stale {
@@ -138,8 +167,12 @@ impl Vault {
         Ok(vault)
     }
 
-    fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Secret>> {
+    fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Opened>> {
         self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set_at_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Timestamp>> {
+        self.set_at.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn cipher(key: &[u8; 32]) -> Option<LessSafeKey> {
@@ -189,22 +222,35 @@ impl Vault {
 
     /// Makes a committed secret readable.
     pub fn opened(&self, name: &str, secret: &str) {
-        self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()));
+        self.set_at_map().insert(name.to_owned(), self.desk.now());
+        self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()).into());
     }
 
     /// Forgets a secret whose removal was committed.
     pub fn forget(&self, name: &str) {
+        self.set_at_map().remove(name);
         self.open_map().remove(name);
     }
 
     /// The secret kept under `name`.
     pub fn get(&self, name: &str) -> Option<Secret> {
-        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
+        self.open_secrets().get(name).map(|opened| opened.secret.clone())
     }
 
-    /// The seed of the checkpoint signer.
-    pub fn checkpoint_seed(&self) -> [u8; 32] {
-        self.key.derive("nexus checkpoint signer v1")
+    /// The secret kept under `name`, ready to sign with.
+    pub fn signer(&self, name: &str) -> Option<Arc<sign::Signer>> {
+        let open = self.open_secrets();
+        let opened = open.get(name)?;
+        Some(Arc::clone(opened.signer.get_or_init(|| Arc::new(sign::Signer::new(&opened.secret)))))
+    }
+
+    fn open_secrets(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Opened>> {
+        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// See [`VaultKey::signers`].
+    pub fn signers(&self) -> Result<Vec<Signer>, BadSeed> {
+        self.key.signers()
     }
 
     /// A new random secret in the `whsec_` form.
@@ -213,7 +259,12 @@ impl Vault {
     }
 
     /// Keeps a named secret for `${secret:NAME}`.
-    pub async fn set_named(&self, name: &str, value: &str, by: &Principal) -> Result<(), Problem> {
+    pub async fn set_named(self: &Arc<Self>, name: &str, value: &str, by: &Principal) -> Result<(), Problem> {
+        self.plan_named(name, value, by)?.carry_out(&self.desk).await.map(|_| ())
+    }
+
+    /// See [`Self::set_named`].
+    pub fn plan_named(self: &Arc<Self>, name: &str, value: &str, by: &Principal) -> Result<Plan<()>, Problem> {
         check_name("name", &name.to_ascii_lowercase())?;
         if value.is_empty() || value.len() > 16 << 10 {
             return Err(Problem::field("value", "must have 1 to 16,384 bytes"));
@@ -224,13 +275,17 @@ impl Vault {
             events: vec![self.desk.audit(by, "secret.set", &serde_json::json!({"name": name}))],
             ..Commit::default()
         };
-        self.desk.commit(commit).await?;
-        self.opened(&key, value);
-        Ok(())
+        let (own, value) = (Arc::clone(self), Secret::new(value.to_owned()));
+        Ok(Plan::new(commit, (), move || own.opened(&key, value.expose())))
     }
 
     /// Forgets a named secret.
-    pub async fn delete_named(&self, name: &str, by: &Principal) -> Result<(), Problem> {
+    pub async fn delete_named(self: &Arc<Self>, name: &str, by: &Principal) -> Result<(), Problem> {
+        self.plan_delete_named(name, by)?.carry_out(&self.desk).await.map(|_| ())
+    }
+
+    /// See [`Self::delete_named`].
+    pub fn plan_delete_named(self: &Arc<Self>, name: &str, by: &Principal) -> Result<Plan<()>, Problem> {
         let key = format!("named/{name}");
         if self.get(&key).is_none() {
             return Err(Problem::new(Code::NotFound, format!("there is no secret {name:?}")));
@@ -240,14 +295,20 @@ impl Vault {
             events: vec![self.desk.audit(by, "secret.removed", &serde_json::json!({"name": name}))],
             ..Commit::default()
         };
-        self.desk.commit(commit).await?;
-        self.forget(&key);
-        Ok(())
+        let own = Arc::clone(self);
+        Ok(Plan::new(commit, (), move || own.forget(&key)))
+    }
+
+    /// The named secrets, and since when each has its value.
+    pub fn named(&self) -> Vec<(String, Timestamp)> {
+        let set_at = self.set_at.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let named = set_at.iter().filter_map(|(key, at)| Some((key.strip_prefix("named/")?.to_owned(), *at)));
+        named.collect()
     }
 
     /// Names of the named secrets.
     pub fn names(&self) -> Vec<String> {
-        let open = self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let open = self.open_secrets();
         open.keys().filter_map(|k| k.strip_prefix("named/")).map(str::to_owned).collect()
     }
 

@@ -6,11 +6,13 @@ use serde_json::{Map, Value};
 
 use crate::answer::{Answer, render};
 
+pub(crate) mod commands;
 pub(crate) mod deliveries;
 pub(crate) mod events;
 pub(crate) mod log;
 pub(crate) mod replays;
 pub(crate) mod sources;
+pub(crate) mod state;
 pub(crate) mod subscriptions;
 pub(crate) mod tokens;
 

@@ -1,6 +1,9 @@
 //! One request on its way through a door: who asks, what for, and its body within limits.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header, request::Parts};
@@ -22,6 +25,7 @@ use crate::{
     gate::Gate,
     identity::Presented,
     query::Query,
+    rates::{OverRate, Standing},
     routes::{Envelope, Params, Route},
 };
 
@@ -45,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) who: Option<Presented>,
     /// When it came.
     pub(crate) now: Timestamp,
+    /// Where its caller stands with the rate of the route, once it was counted; the answer says it.
+    pub(crate) standing: Arc<OnceLock<Standing>>,
 }
 
 impl Call {
@@ -57,8 +63,19 @@ impl Call {
     pub(crate) fn principal(&self) -> Result<&Principal, Problem> {
         self.who
             .as_ref()
-            .map(|who| &who.principal)
+            .map(|who| &*who.principal)
             .ok_or_else(|| Problem::new(Code::Unauthenticated, "a token is needed"))
+    }
+
+    /// Notes where the caller stands, and goes on unless it is over its rate.
+    pub(crate) fn counted(&self, taken: Result<Standing, OverRate>) -> Result<(), Problem> {
+        let (standing, result) = match taken {
+            Ok(standing) => (standing, Ok(())),
+            Err(over) => (over.standing, Err(*over.problem)),
+        };
+        // Only the first count of a request is told.
+        let _ = self.standing.set(standing);
+        result
     }
 
     /// A header's text; unreadable counts as absent.
@@ -111,7 +128,7 @@ impl Call {
     }
 
     /// 415 unless the body is declared as JSON. Without a declaration it passes on bare routes.
-    fn demand_json(&self) -> Result<(), Problem> {
+    pub(crate) fn demand_json(&self) -> Result<(), Problem> {
         let declared = media_type(&self.parts.headers);
         let fits = match declared.as_deref() {
             None => self.route.envelope != Envelope::Enveloped,

@@ -4,6 +4,8 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use nexus_core::bucket::Rate;
 
+use crate::server::Tls;
+
 /// Settings of the doors.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -48,6 +50,8 @@ pub struct GatewayConfig {
     pub socket_write_timeout: Duration,
     /// Where a backup is written before it is sent.
     pub scratch: PathBuf,
+    /// Every listener speaks TLS with this; `None` = plain HTTP.
+    pub tls: Option<Tls>,
 }
 
 impl Default for GatewayConfig {
@@ -74,6 +78,7 @@ impl Default for GatewayConfig {
             heartbeat: Duration::from_secs(20),
             socket_write_timeout: Duration::from_secs(20),
             scratch: std::env::temp_dir(),
+            tls: None,
         }
     }
 }

@@ -9,14 +9,14 @@ use nexus_core::{
     problem::{Code, Problem},
     time::Timestamp,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{answer::Body, routes::Envelope};
 
 /// The status of a code.
 pub(crate) const fn status(code: Code) -> StatusCode {
     match code {
-        Code::Malformed | Code::UnknownEvent => StatusCode::BAD_REQUEST,
+        Code::Malformed | Code::UnknownEvent | Code::UnknownCommand => StatusCode::BAD_REQUEST,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::Forbidden => StatusCode::FORBIDDEN,
         Code::NotFound => StatusCode::NOT_FOUND,
@@ -38,6 +38,7 @@ pub(crate) const fn title(code: Code) -> &'static str {
     match code {
         Code::Malformed => "The request is malformed",
         Code::UnknownEvent => "The event is unknown",
+        Code::UnknownCommand => "The command is unknown",
         Code::Unauthenticated => "No valid proof of identity",
         Code::Forbidden => "Not allowed",
         Code::NotFound => "Not found",
@@ -56,9 +57,10 @@ pub(crate) const fn title(code: Code) -> &'static str {
 }
 
 /// Every code there is, for the description of the API.
-pub(crate) const CODES: [Code; 16] = [
+pub(crate) const CODES: [Code; 17] = [
     Code::Malformed,
     Code::UnknownEvent,
+    Code::UnknownCommand,
     Code::Unauthenticated,
     Code::Forbidden,
     Code::NotFound,
@@ -91,8 +93,11 @@ pub(crate) fn fields(problem: &Problem, instance: &str) -> Map<String, Value> {
     fields.insert("instance".into(), instance.into());
     fields.insert("code".into(), code.as_str().into());
     fields.insert("message".into(), problem.message.clone().into());
-    if !problem.details.is_empty() {
-        fields.insert("details".into(), json!(problem.details));
+    if !problem.details.is_empty() || !problem.facts.is_empty() {
+        let mut details: Map<String, Value> =
+            problem.details.iter().map(|(name, reason)| (name.clone(), reason.clone().into())).collect();
+        details.extend(problem.facts.iter().map(|(name, fact)| ((*name).to_owned(), fact.clone())));
+        fields.insert("details".into(), Value::Object(details));
     }
     fields.insert("retryable".into(), retryable(code).into());
     fields
@@ -173,6 +178,8 @@ pub(crate) fn not_found(what: &str, name: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use serde_json::json;
 
     use super::*;
 

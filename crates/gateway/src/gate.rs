@@ -1,6 +1,10 @@
 //! What all requests share, and the way of one request: route, identity, rate, handler, answer.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
 
 use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -31,10 +35,8 @@ pub(crate) struct Gate {
     /// The hub behind the doors.
     pub(crate) hub: Hub,
     /// Services and the calls between them.
-    #[expect(dead_code, reason = "its routes are not open yet")]
     pub(crate) registry: Registry,
     /// Shared state.
-    #[expect(dead_code, reason = "its routes are not open yet")]
     pub(crate) state: StateStore,
     /// Settings.
     pub(crate) config: GatewayConfig,
@@ -48,6 +50,8 @@ pub(crate) struct Gate {
     pub(crate) schemas: Schemas,
     /// The generated description of the API.
     pub(crate) openapi: bytes::Bytes,
+    /// The GraphQL schema with its resolvers.
+    pub(crate) graphql: crate::graphql::Schema,
     /// Routes.
     pub(crate) router: Router,
     /// Origins that may read answers.
@@ -70,6 +74,7 @@ impl Gate {
         let found = self.router.find(&parts.method, parts.uri.path());
         let mut number = None;
         let mut span = None;
+        let standing = Arc::new(OnceLock::new());
         let mut response = match found {
             Found::Route(route, n, params) => {
                 number = Some(n);
@@ -87,6 +92,7 @@ impl Gate {
                     client,
                     who: None,
                     now,
+                    standing: Arc::clone(&standing),
                 };
                 match self.run(call, peer).await {
                     Ok(answer) => answer.respond(route.envelope, &id, now),
@@ -105,6 +111,9 @@ impl Gate {
             }
         };
         response.headers_mut().insert(&REQUEST_ID, id.header());
+        if let Some(standing) = standing.get() {
+            standing.write(response.headers_mut());
+        }
         if let Some(origin) = origin {
             cors::allow(response.headers_mut(), origin);
         }
@@ -125,11 +134,11 @@ impl Gate {
     /// Begins the span of a request that may bring events. It takes the caller's place in the request's trace context,
     /// so that what is stored, and later delivered, belongs under it.
     fn begin(&self, route: &Route, parts: &mut http::request::Parts) -> Option<trace::Open> {
-        if !matches!(route.rate, Rate::Ingress | Rate::Publish) {
+        if !matches!(route.rate, Rate::Ingress | Rate::Publish) || route.audit == Audit::Reads {
             return None;
         }
         let parent = parts.headers.get("traceparent").and_then(|v| trace::Context::parse(v.to_str().ok()?));
-        let span = self.hub.tracer().begin("receive", parent.as_ref(), true)?;
+        let span = self.hub.tracer().begin("receive", parent.as_ref(), trace::Kind::Server)?;
         let value = HeaderValue::from_str(&span.context.to_string()).ok()?;
         parts.headers.insert("traceparent", value);
         Some(span)
@@ -137,10 +146,11 @@ impl Gate {
 
     async fn run(&self, mut call: Call, peer: SocketAddr) -> Result<crate::answer::Answer, Problem> {
         let route = call.route;
-        call.who = identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip())?;
+        call.who =
+            identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip()).await?;
         self.count(route, &call, call.who.as_ref())?;
         match route.audit {
-            Audit::Writes(_) => self.finish(call).await,
+            Audit::Writes(_) | Audit::Commands => self.finish(call).await,
             Audit::Reads | Audit::Event | Audit::Transient => (route.handler)(call).await,
         }
     }
@@ -169,7 +179,7 @@ impl Gate {
             Some(who) if route.rate != Rate::Stream => Caller::Principal(&who.principal.name),
             _ => Caller::Address(address::counted(call.client)),
         };
-        self.limits.take(class, caller, rate, self.hub.clock().mono())
+        call.counted(self.limits.take(class, caller, rate, self.hub.clock().mono()))
     }
 
     /// A refusal as a response, counted, and logged when it is our fault.
@@ -190,11 +200,7 @@ impl Gate {
             _ => tracing::debug!(request_id = id.as_str(), path, reason = %problem, "a request was refused"),
         }
         let context = error::Context { envelope, path, request_id: id.as_str(), now };
-        let mut response = error::respond(problem, &context, Map::new());
-        if problem.code == Code::RateLimited {
-            rate_headers(response.headers_mut(), problem);
-        }
-        response
+        error::respond(problem, &context, Map::new())
     }
 
     fn wrong_method(&self, parts: &http::request::Parts, allow: &str, id: &RequestId) -> Response<Body> {
@@ -206,19 +212,5 @@ impl Gate {
             response.headers_mut().insert(header::ALLOW, value);
         }
         response
-    }
-}
-
-/// The fields of the IETF draft that clients already read.
-fn rate_headers(headers: &mut http::HeaderMap, problem: &Problem) {
-    let reset = problem.retry_after.map_or(1, |after| after.as_millis().div_ceil(1_000).max(1));
-    headers.insert("ratelimit-remaining", HeaderValue::from_static("0"));
-    if let Ok(value) = HeaderValue::from_str(&reset.to_string()) {
-        headers.insert("ratelimit-reset", value);
-    }
-    // The message begins with "more than <rate> requests" (see `RateLimits::take`).
-    let limit = problem.message.strip_prefix("more than ").and_then(|rest| rest.split(' ').next());
-    if let Some(Ok(value)) = limit.map(HeaderValue::from_str) {
-        headers.insert("ratelimit-limit", value);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use nexus_core::problem::{Code, Problem};
 use nexus_engine::health::Health;
+use nexus_services::registry::Status;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +23,7 @@ const STEP: Duration = Duration::from_secs(400 * 24 * 3600);
 pub(crate) async fn bare(call: Call) -> Result<Answer, Problem> {
     let health = call.hub().health().await;
     let told = call.who.is_some();
-    let services = if told { breakers(&health) } else { Map::new() };
+    let services = if told { services(&call, &health) } else { Map::new() };
     let stats = if told { json!(health.stats) } else { json!({}) };
     let checks = if told { json!(health.checks) } else { json!({}) };
     // Written by hand for the sake of `timestamp`: a float also when it is whole.
@@ -38,9 +39,11 @@ pub(crate) async fn bare(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::json(text).status(status(&health)))
 }
 
-/// `<endpoint>_cb: closed|open|half_open`.
-fn breakers(health: &Health) -> Map<String, Value> {
-    health.breakers.iter().map(|(name, state)| (format!("{name}_cb"), json!(state))).collect()
+/// Each registered service as its best instance is, and `<endpoint>_cb: closed|open|half_open`.
+fn services(call: &Call, health: &Health) -> Map<String, Value> {
+    let registered = call.gate.registry.statuses().into_iter().map(|(name, (status, _))| (name, json!(status)));
+    let breakers = health.breakers.iter().map(|(name, state)| (format!("{name}_cb"), json!(state)));
+    registered.chain(breakers).collect()
 }
 
 fn status(health: &Health) -> StatusCode {
@@ -51,7 +54,7 @@ fn status(health: &Health) -> StatusCode {
 pub(crate) async fn enveloped(call: Call) -> Result<Answer, Problem> {
     let health = call.hub().health().await;
     let now = call.now.to_string();
-    let services: Vec<Value> = health
+    let mut services: Vec<Value> = health
         .checks
         .iter()
         .map(|(name, check)| {
@@ -63,6 +66,15 @@ pub(crate) async fn enveloped(call: Call) -> Result<Answer, Problem> {
             json!({"name": name, "status": status, "lastCheck": now, "detail": check.detail})
         })
         .collect();
+    for (name, (status, checked)) in call.gate.registry.statuses() {
+        let status = match status {
+            Status::Healthy => "up",
+            Status::Degraded => "degraded",
+            Status::Unhealthy | Status::Expired => "down",
+        };
+        let checked = checked.map(|at| at.to_string());
+        services.push(json!({"name": name, "status": status, "lastCheck": checked, "detail": "registered service"}));
+    }
     let mut fields = Map::new();
     fields.insert("status".into(), health.status.into());
     fields.insert("services".into(), services.into());

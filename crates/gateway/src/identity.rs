@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -29,20 +29,28 @@ pub(crate) const BEARER_PROTOCOL: &str = "bearer";
 #[derive(Clone)]
 pub(crate) struct Presented {
     /// Whose it is.
-    pub(crate) principal: Principal,
+    pub(crate) principal: Arc<Principal>,
     /// The token, so that a long-lived socket ends when the token does. Never shown.
-    token: Option<Box<str>>,
+    token: Option<Arc<str>>,
 }
 
 impl Presented {
     /// Whether the proof still holds: a token may be revoked or expire while a socket is open.
     pub(crate) fn still_holds(&self, hub: &Hub) -> bool {
-        self.token.as_deref().is_none_or(|token| hub.tokens().authenticate(token).is_some())
+        self.token.as_deref().is_none_or(|token| hub.recognise(token).is_some())
+    }
+
+    /// Asks again what the proof allows. False when it no longer holds.
+    pub(crate) fn renew(&mut self, hub: &Hub) -> bool {
+        let Some(token) = self.token.as_deref() else { return true };
+        let Some(principal) = hub.recognise(token) else { return false };
+        self.principal = principal;
+        true
     }
 }
 
 /// Who asks for a route of this class; `None` where the route takes no token.
-pub(crate) fn identify(
+pub(crate) async fn identify(
     hub: &Hub,
     config: &GatewayConfig,
     tickets: &Tickets,
@@ -54,14 +62,14 @@ pub(crate) fn identify(
         Auth::Signature => return Ok(None),
         // Optional here: with one, `/health` tells more.
         Auth::Open => match bearer(&parts.headers) {
-            Ok(Some(token)) => return Ok(accept(hub, token).ok()),
+            Ok(Some(token)) => return Ok(accept(hub, token).await.ok()),
             _ => return Ok(local(config, parts, peer)),
         },
-        Auth::Bearer(_) | Auth::AnyToken | Auth::TestClock => match bearer(&parts.headers)? {
-            Some(token) => accept(hub, token)?,
+        Auth::Bearer(_) | Auth::OwnOr(_) | Auth::AnyToken | Auth::TestClock => match bearer(&parts.headers)? {
+            Some(token) => accept(hub, token).await?,
             None => require(local(config, parts, peer))?,
         },
-        Auth::Socket => socket_proof(hub, config, tickets, parts, peer)?,
+        Auth::Socket | Auth::Watch => socket_proof(hub, config, tickets, parts, peer).await?,
     };
     permit(&presented.principal, auth)?;
     Ok(Some(presented))
@@ -73,10 +81,13 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         Auth::Bearer(scope) => (principal.may_some(scope), scope),
         Auth::TestClock => (principal.may("admin"), "admin"),
         Auth::Socket => {
-            let enough = ["events:read", "events:publish", "subscriptions:consume"];
-            (enough.iter().any(|s| principal.may_some(s)), "events:read, events:publish or subscriptions:consume")
+            let enough = ["events:read", "events:publish", "state:read", "subscriptions:consume"];
+            let any = enough.iter().any(|s| principal.may_some(s));
+            (any, "events:read, events:publish, state:read or subscriptions:consume")
         }
-        Auth::Open | Auth::AnyToken | Auth::Signature => (true, ""),
+        Auth::Watch => (principal.may_some("state:read"), "state:read"),
+        // What it may do to itself only its handler can tell.
+        Auth::Open | Auth::OwnOr(_) | Auth::AnyToken | Auth::Signature => (true, ""),
     };
     if permitted {
         return Ok(());
@@ -93,11 +104,10 @@ fn require(found: Option<Presented>) -> Result<Presented, Problem> {
     })
 }
 
-fn accept(hub: &Hub, token: &str) -> Result<Presented, Problem> {
-    match hub.tokens().authenticate(token) {
-        Some(principal) => Ok(Presented { principal, token: Some(token.into()) }),
-        None => Err(Problem::new(Code::Unauthenticated, "the token is unknown, revoked or expired")),
-    }
+/// Who shows this token.
+pub(crate) async fn accept(hub: &Hub, token: &str) -> Result<Presented, Problem> {
+    let principal = hub.authenticate(token).await?;
+    Ok(Presented { principal, token: Some(token.into()) })
 }
 
 /// The token of `Authorization: Bearer …`; an error when there is an `Authorization` of another kind.
@@ -116,10 +126,10 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 /// The local developer, with `--dev` and from this machine only.
 fn local(config: &GatewayConfig, parts: &Parts, peer: IpAddr) -> Option<Presented> {
     let is_local = config.dev && address::is_local(peer, &parts.uri, &parts.headers);
-    is_local.then(|| Presented { principal: Principal::admin("dev"), token: None })
+    is_local.then(|| Presented { principal: Arc::new(Principal::admin("dev")), token: None })
 }
 
-fn socket_proof(
+async fn socket_proof(
     hub: &Hub,
     config: &GatewayConfig,
     tickets: &Tickets,
@@ -127,17 +137,21 @@ fn socket_proof(
     peer: IpAddr,
 ) -> Result<Presented, Problem> {
     if let Some(token) = bearer(&parts.headers)? {
-        return accept(hub, token);
+        return accept(hub, token).await;
     }
     if let Some(token) = protocol_token(&parts.headers) {
-        return accept(hub, &token);
+        return accept(hub, &token).await;
     }
     let (token, ticket) = query_proof(&parts.uri)?;
     if let Some(token) = token {
-        return accept(hub, &token);
+        return accept(hub, &token).await;
     }
     if let Some(ticket) = ticket {
-        let found = tickets.redeem(&ticket, hub.clock().mono()).filter(|p| p.still_holds(hub));
+        // What the token allows may have changed since the ticket was given out.
+        let mut found = tickets.redeem(&ticket, hub.clock().mono());
+        if found.as_mut().is_some_and(|presented| !presented.renew(hub)) {
+            found = None;
+        }
         return found.ok_or_else(|| {
             Problem::new(
                 Code::Unauthenticated,
@@ -146,6 +160,23 @@ fn socket_proof(
         });
     }
     require(local(config, parts, peer))
+}
+
+/// The proof in a socket's query or protocol list, where there is one. What is there must hold.
+pub(crate) async fn offered(hub: &Hub, tickets: &Tickets, parts: &Parts) -> Result<Option<Presented>, Problem> {
+    let offers = bearer(&parts.headers)?.is_some() || protocol_token(&parts.headers).is_some();
+    let (token, ticket) = query_proof(&parts.uri)?;
+    if !offers && token.is_none() && ticket.is_none() {
+        return Ok(None);
+    }
+    // No address: the local developer needs no proof, and this is about proofs.
+    let nobody = GatewayConfig { dev: false, ..GatewayConfig::default() };
+    socket_proof(hub, &nobody, tickets, parts, IpAddr::from([0, 0, 0, 0])).await.map(Some)
+}
+
+/// The proof that a token sent over an open socket is.
+pub(crate) async fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> {
+    accept(hub, token).await
 }
 
 fn query_proof(uri: &Uri) -> Result<(Option<String>, Option<String>), Problem> {
@@ -209,6 +240,9 @@ impl Tickets {
 }
 
 #[cfg(test)]
+mod cost;
+
+#[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
@@ -221,7 +255,7 @@ mod tests {
     #[test]
     fn a_ticket_opens_once_and_for_a_minute() {
         let tickets = Tickets::new();
-        let who = Presented { principal: Principal::admin("x"), token: None };
+        let who = Presented { principal: Arc::new(Principal::admin("x")), token: None };
         let start = Duration::from_secs(9);
         let (ticket, until) = tickets.issue(&who, Timestamp::from_secs(100), start).expect("issued");
         assert_eq!(until, Timestamp::from_secs(160));

@@ -27,7 +27,7 @@ use crate::{
 mod admit;
 mod cloud;
 mod draft;
-mod lineage;
+pub(crate) mod lineage;
 mod neo;
 pub(crate) mod publish;
 pub(crate) mod schema;
@@ -196,7 +196,7 @@ fn count(call: &Call, source: Option<&Arc<ActiveSource>>) -> Result<(), Problem>
         Some((_, SourceRate::Default)) | None => (Caller::Address(address), call.gate.config.ingress_rate),
     };
     let Some(rate) = rate else { return Ok(()) };
-    call.gate.limits.take("ingress", caller, rate, call.hub().clock().mono())
+    call.counted(call.gate.limits.take("ingress", caller, rate, call.hub().clock().mono()))
 }
 
 /// Marks the answer to a repeat.

@@ -6,18 +6,23 @@
 //!
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
+//! - [`state`]: shared state, its history and its watches.
+//! - [`graphql()`]: the same rooms through one schema.
+//! - [`services`]: services found and called.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
 //! - [`openapi()`]: the description of all of it, generated from the table.
 
 mod address;
 mod admin;
 mod answer;
+mod asyncapi;
 mod call;
 mod config;
 mod consume;
 mod cors;
 mod error;
 mod gate;
+mod graphql;
 mod health;
 mod identity;
 mod ingress;
@@ -30,8 +35,12 @@ mod rates;
 mod routes;
 mod schemas;
 mod server;
+mod services;
+mod state;
 mod stream;
 
+pub use asyncapi::{asyncapi, asyncapi_yaml};
 pub use config::{GatewayConfig, Network};
+pub use graphql::graphql;
 pub use openapi::openapi;
-pub use server::{Rooms, ServeError, serve};
+pub use server::{Rooms, ServeError, Tls, TlsError, serve};

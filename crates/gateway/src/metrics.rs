@@ -22,7 +22,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::routes;
+use crate::{routes, stream::wire::End};
 
 /// A request answered.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,6 +51,13 @@ struct Stream {
     kind: &'static str,
 }
 
+/// Sockets that ended, by kind and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    kind: &'static str,
+    reason: &'static str,
+}
+
 /// What the hot path of one route counts, looked up once.
 struct RouteMeter {
     path: &'static str,
@@ -67,6 +74,7 @@ pub(crate) struct GatewayMetrics {
     connections: Gauge,
     streams: Family<Stream, Gauge>,
     frames: Family<Stream, Counter>,
+    closed: Family<Ended, Counter>,
     gaps: Counter,
     per_minute: Gauge,
     meters: Vec<RouteMeter>,
@@ -103,6 +111,7 @@ impl GatewayMetrics {
             connections: Gauge::default(),
             streams: Family::default(),
             frames: Family::default(),
+            closed: Family::default(),
             gaps: Counter::default(),
             per_minute: Gauge::default(),
             meters,
@@ -110,8 +119,13 @@ impl GatewayMetrics {
             heads: Mutex::default(),
         };
         // A series that begins at zero can be watched from the start.
-        for kind in ["websocket", "sse"] {
+        for kind in ["websocket", "graphql", "sse"] {
             let _ = (made.streams.get_or_create_owned(&Stream { kind }), made.frames(kind));
+        }
+        for kind in ["websocket", "graphql", "sse"] {
+            for end in End::all() {
+                let _ = made.closed.get_or_create_owned(&Ended { kind, reason: end.label() });
+            }
         }
         for code in crate::error::CODES {
             let _ = made.refused.get_or_create_owned(&Refused { reason: code.as_str() });
@@ -127,6 +141,7 @@ impl GatewayMetrics {
         registry.register("http_connections", "Open client connections", self.connections.clone());
         registry.register("websocket_connections", "Open sockets and event streams", self.streams.clone());
         registry.register("stream_frames", "Frames sent to sockets and event streams", self.frames.clone());
+        registry.register("websocket_closes", "Sockets and event streams that ended, by reason", self.closed.clone());
         registry.register("stream_gaps", "Gap notices sent: a client fell too far behind", self.gaps.clone());
         registry.register("events_per_minute", "Events of the log in the last 60 seconds", self.per_minute.clone());
     }
@@ -169,6 +184,11 @@ impl GatewayMetrics {
     /// The counter of frames sent to streams of this kind.
     pub(crate) fn frames(&self, kind: &'static str) -> Counter {
         self.frames.get_or_create_owned(&Stream { kind })
+    }
+
+    /// A socket or stream ended.
+    pub(crate) fn closed(&self, kind: &'static str, end: &End) {
+        self.closed.get_or_create(&Ended { kind, reason: end.label() }).inc();
     }
 
     /// A gap notice was sent.

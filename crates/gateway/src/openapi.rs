@@ -65,7 +65,7 @@ fn groups() -> Vec<&'static str> {
 
 fn security_schemes() -> Value {
     json!({
-        "bearer": {"type": "http", "scheme": "bearer", "description": "An API token: nxs_…"},
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API token (nxs_…) or a JSON Web Token"},
         "token": {"type": "apiKey", "in": "query", "name": "token", "description": "An API token, for sockets and streams"},
         "ticket": {"type": "apiKey", "in": "query", "name": "ticket",
                    "description": "A one-time ticket of POST /api/v1/tickets, for sockets and streams"},
@@ -105,7 +105,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     let in_query = route
         .query
         .iter()
-        .filter(|p| !(route.auth == Auth::Socket && ["token", "ticket"].contains(&p.name)))
+        .filter(|p| !(matches!(route.auth, Auth::Socket | Auth::Watch) && ["token", "ticket"].contains(&p.name)))
         .map(|p| json!({"name": p.name, "in": "query", "description": p.about, "schema": {"type": "string"}}));
     in_path.chain(in_query).collect()
 }
@@ -122,7 +122,10 @@ fn responses(route: &Route) -> Value {
     if socket {
         all.insert("101".into(), json!({"description": "A WebSocket"}));
     } else {
-        let body = json!({"description": "Done", "content": {route.gives.media: {"schema": good}}});
+        let mut body = json!({"description": "Done", "content": {route.gives.media: {"schema": good}}});
+        for other in route.also {
+            body["content"][other.media] = content(other);
+        }
         if route.creates {
             all.insert("201".into(), json!({"description": "Stored", "content": body["content"].clone()}));
         }
@@ -149,9 +152,9 @@ fn reference(schema: &str) -> Value {
 fn security(auth: Auth) -> Value {
     match auth {
         Auth::Open => json!([{}, {"bearer": []}]),
-        Auth::Bearer(_) | Auth::AnyToken | Auth::TestClock => json!([{"bearer": []}]),
+        Auth::Bearer(_) | Auth::OwnOr(_) | Auth::AnyToken | Auth::TestClock => json!([{"bearer": []}]),
         Auth::Signature => json!([{"signature": []}]),
-        Auth::Socket => json!([{"bearer": []}, {"token": []}, {"ticket": []}]),
+        Auth::Socket | Auth::Watch => json!([{"bearer": []}, {"token": []}, {"ticket": []}]),
     }
 }
 
@@ -159,9 +162,11 @@ fn auth(auth: Auth) -> String {
     match auth {
         Auth::Open => "open".to_owned(),
         Auth::Bearer(scope) => format!("scope {scope}"),
+        Auth::OwnOr(scope) => format!("the token itself, or scope {scope}"),
         Auth::AnyToken => "any token".to_owned(),
         Auth::Signature => "signature".to_owned(),
-        Auth::Socket => "scope events:read or events:publish or subscriptions:consume".to_owned(),
+        Auth::Socket => "scope events:read, events:publish, state:read or subscriptions:consume".to_owned(),
+        Auth::Watch => "scope state:read".to_owned(),
         Auth::TestClock => "scope admin, with the test clock".to_owned(),
     }
 }
@@ -181,6 +186,7 @@ fn audit(audit: Audit) -> String {
         Audit::Reads => "reads".to_owned(),
         Audit::Event => "stores an event".to_owned(),
         Audit::Writes(action) => format!("audit.{action}"),
+        Audit::Commands => "each type writes its own".to_owned(),
         Audit::Transient => "transient".to_owned(),
     }
 }

@@ -15,7 +15,7 @@ pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.
 const PAGE: &str = include_str!("page.html");
 
 /// The page brings all it needs: nothing is loaded from elsewhere, and nothing elsewhere may frame it.
-const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /` and `GET /docs`.

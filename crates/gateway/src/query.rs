@@ -41,6 +41,11 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
     }
 
+    /// The first value of `name`, be it empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
     /// All values of `name`, also comma-separated.
     pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(n, _)| n == name).flat_map(|(_, v)| v.split(',')).filter(|v| !v.is_empty())

@@ -3,7 +3,7 @@
 //! The router is built from it, `/openapi.json` is generated from it, and a test walks it. A route that is not here
 //! does not exist.
 
-use std::{future::Future, pin::Pin};
+use std::{borrow::Cow, future::Future, pin::Pin};
 
 use http::Method;
 use nexus_core::problem::Problem;
@@ -15,6 +15,9 @@ mod consumers;
 mod doors;
 mod log;
 mod pages;
+mod services;
+mod state;
+mod tokens;
 
 /// What a handler gives back, in time.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answer, Problem>> + Send>>;
@@ -26,12 +29,17 @@ pub(crate) enum Auth {
     Open,
     /// A bearer token with this scope (for some topics at least, where it can be narrowed to topics).
     Bearer(&'static str),
+    /// A bearer token acting on itself, or one with this scope.
+    OwnOr(&'static str),
     /// Any valid bearer token.
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
-    /// A token with `events:read`, `events:publish` or `subscriptions:consume`: as header, `?token=`, one-time `?ticket=`, or WebSocket protocol.
+    /// A token with `events:read`, `events:publish`, `state:read` or `subscriptions:consume`: as header, `?token=`,
+    /// one-time `?ticket=`, or WebSocket protocol.
     Socket,
+    /// A token that may read some state; proven as for a socket.
+    Watch,
     /// Only with the test clock; otherwise the path does not exist.
     TestClock,
 }
@@ -78,6 +86,8 @@ pub(crate) enum Audit {
     Event,
     /// The service writes `audit.<this>` with who did it.
     Writes(&'static str),
+    /// Each type of command writes its own.
+    Commands,
     /// It changes something of this process only (a ticket, the test clock).
     Transient,
 }
@@ -131,6 +141,8 @@ pub(crate) struct Route {
     pub(crate) takes: &'static [Shape],
     /// What it answers.
     pub(crate) gives: Shape,
+    /// Other forms of its answer.
+    pub(crate) also: &'static [Shape],
     /// It answers 201 when it stored something new.
     pub(crate) creates: bool,
     /// What answers.
@@ -152,6 +164,7 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
         query: &[],
         takes: &[],
         gives: json("Anything"),
+        also: &[],
         creates: false,
         handler,
     }
@@ -209,6 +222,11 @@ impl Route {
         self
     }
 
+    const fn also(mut self, also: &'static [Shape]) -> Self {
+        self.also = also;
+        self
+    }
+
     const fn creates(mut self) -> Self {
         self.creates = true;
         self
@@ -217,7 +235,17 @@ impl Route {
 
 /// All routes, in the order of the page.
 pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
-    doors::ROUTES.iter().chain(admin::ROUTES).chain(consumers::ROUTES).chain(log::ROUTES).chain(pages::ROUTES)
+    let parts = [
+        doors::ROUTES,
+        services::ROUTES,
+        state::ROUTES,
+        admin::ROUTES,
+        tokens::ROUTES,
+        consumers::ROUTES,
+        log::ROUTES,
+        pages::ROUTES,
+    ];
+    parts.into_iter().flatten()
 }
 
 /// The methods of one path.
@@ -268,7 +296,8 @@ impl Router {
 
     /// The route for a request; `HEAD` is answered as `GET` without its body.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
-        let Ok(hit) = self.paths.at(path) else { return Found::Nothing };
+        let path = spanning(path);
+        let Ok(hit) = self.paths.at(&path) else { return Found::Nothing };
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let Some((route, number)) = hit.value.iter().find(|(route, _)| route.method == *method) else {
             return Found::Methods(allowed(hit.value));
@@ -280,6 +309,22 @@ impl Router {
         }
         Found::Route(route, *number, params)
     }
+}
+
+/// Below this the rest of a path is one parameter, slashes and all.
+const SPANNING: &str = "/state/";
+/// What may stand behind such a parameter.
+const BEHIND: &str = "/history";
+
+/// A path in which the slashes of a key of `/state/{key}` and `/state/{key}/history` are escaped, as the router takes
+/// one segment for a parameter.
+fn spanning(path: &str) -> Cow<'_, str> {
+    let Some(rest) = path.strip_prefix(SPANNING) else { return path.into() };
+    let (key, behind) = match rest.strip_suffix(BEHIND) {
+        Some(key) if !key.is_empty() => (key, BEHIND),
+        _ => (rest, ""),
+    };
+    if key.contains('/') { format!("{SPANNING}{}{behind}", key.replace('/', "%2F")).into() } else { path.into() }
 }
 
 /// The names in `{}` of a path.
@@ -319,11 +364,39 @@ mod tests {
             let reads = route.audit == Audit::Reads;
             let safe = route.method == Method::GET || ["verify_log", "test_subscription"].contains(&route.name);
             assert!(reads == safe || route.name == "backup", "{place}: a change leaves a trace, a read none");
-            if let Auth::Bearer(scope) = route.auth {
+            assert_eq!(
+                route.rate == Rate::Free,
+                ["health", "health_enveloped", "metrics", "openapi", "page", "docs", "advance_clock"]
+                    .contains(&route.name),
+                "{place}: only what must always answer is not counted"
+            );
+            let by_signature = route.auth == Auth::Signature;
+            assert_eq!(by_signature, route.rate == Rate::Ingress, "{place}: what is signed is counted by its source");
+            if route.auth == Auth::Open {
+                assert!(reads, "{place}: nobody changes anything without a proof");
+            }
+            if let Auth::Bearer(scope) | Auth::OwnOr(scope) = route.auth {
                 assert!(nexus_core::access::SCOPES.iter().any(|(s, _)| *s == scope), "{place}: {scope} is no scope");
             }
         }
         assert!(names.len() > 60, "only {} routes", names.len());
+    }
+
+    #[test]
+    fn a_key_of_state_may_hold_slashes_unless_its_last_segment_is_history() {
+        let router = Router::new(false).expect("the table is sound");
+        let find = |path: &str| match router.find(&Method::GET, path) {
+            Found::Route(route, _, params) => (route.name, params.first().map(|(_, v)| v.clone()).unwrap_or_default()),
+            _ => ("", String::new()),
+        };
+        let state = |key: &str| ("get_state", key.to_owned());
+        assert_eq!(find("/state/a"), state("a"));
+        assert_eq!(find("/state/a/b//c/"), state("a%2Fb%2F%2Fc%2F"));
+        assert_eq!(find("/state/a%2Fhistory"), state("a%2Fhistory"));
+        assert_eq!(find("/state/history"), state("history"));
+        assert_eq!(find("/state/a/b/history"), ("state_history", "a%2Fb".to_owned()));
+        assert_eq!(find("/state").0, "list_state");
+        assert_eq!(find("/state/").0, "");
     }
 
     #[test]

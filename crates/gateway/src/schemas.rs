@@ -39,7 +39,18 @@ fn object(required: &[&str], properties: &[(&str, Value)]) -> Value {
 /// All schemas by name.
 pub(crate) fn all() -> Map<String, Value> {
     let mut all = Map::new();
-    let groups = [general(), events(), sources(), subscriptions(), consumers(), deliveries(), rest()];
+    let groups = [
+        general(),
+        events(),
+        services(),
+        state(),
+        sources(),
+        subscriptions(),
+        consumers(),
+        deliveries(),
+        credentials(),
+        rest(),
+    ];
     for (name, schema) in groups.into_iter().flatten() {
         all.insert(name.to_owned(), schema);
     }
@@ -167,6 +178,167 @@ fn events() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn state() -> Vec<(&'static str, Value)> {
+    let whole_version = || json!({"type": "integer", "minimum": 0});
+    let version = [
+        ("value", json!({"description": "any JSON, as it was written"})),
+        ("version", whole_version()),
+        ("updated_at", time()),
+        ("updated_by", text()),
+        ("correlation_id", text()),
+        ("reason", text()),
+        ("expires_at", time()),
+        ("deleted", yes_no()),
+    ];
+    let mut item = version.to_vec();
+    item.push(("key", text()));
+    let put = [
+        ("value", json!({"description": "any JSON"})),
+        (
+            "expected_version",
+            json!({"type": ["integer", "null"], "minimum": 0, "description": "0: the key must not exist"}),
+        ),
+        ("ttl_seconds", json!({"type": ["integer", "null"], "minimum": 1, "description": "delete the key after this"})),
+    ];
+    let next = || ("next_cursor", json!({"type": ["string", "null"]}));
+    let written = [
+        ("success", json!({"const": true})),
+        ("key", text()),
+        ("version", whole_version()),
+        ("deleted", yes_no()),
+        ("merged", yes_no()),
+    ];
+    let required = ["value", "version", "updated_at", "updated_by"];
+    let mut all = state_conflicts();
+    all.extend([
+        ("State", object(&["key", "value", "version", "updated_at"], &item)),
+        ("StateVersion", object(&required, &version)),
+        ("PutState", object(&["value"], &put)),
+        ("StateWritten", object(&["success", "key", "version"], &written)),
+        ("StateList", object(&["items", "next_cursor"], &[("items", list(named("State"))), next()])),
+        (
+            "StateHistory",
+            object(&["key", "history"], &[("key", text()), ("history", list(named("StateVersion"))), next()]),
+        ),
+    ]);
+    all
+}
+
+fn state_conflicts() -> Vec<(&'static str, Value)> {
+    let any = |about: &str| json!({"description": about});
+    let rule = [
+        ("prefix", text()),
+        ("on_conflict", one_of(&["last_write_wins", "merge", "user_confirmation", "custom"])),
+        ("merge", json!({"enum": ["json", "set", "counter", "list", null]})),
+        ("resolver", json!({"type": ["string", "null"], "description": "a plugin's"})),
+        ("jq", json!({"type": ["string", "null"], "description": "over {key, base, current, wanted}"})),
+    ];
+    let policy = [("name", text()), ("rule", named("NewStatePolicy")), ("updated_by", text()), ("updated_at", time())];
+    let conflict = [
+        ("id", text()),
+        ("key", text()),
+        ("cause", one_of(&["write", "rollback"])),
+        ("wanted", any("the value that waits")),
+        ("deletes", yes_no()),
+        ("base_version", whole()),
+        ("current_version", whole()),
+        ("by", text()),
+        ("parked_at", time()),
+        ("correlation_id", text()),
+        ("resolved", json!({"type": "object", "description": "choice, by, at, version"})),
+    ];
+    let change = object(
+        &["key"],
+        &[
+            ("key", text()),
+            ("value", any("any JSON; or delete: true")),
+            ("delete", yes_no()),
+            ("expected_version", json!({"type": ["integer", "null"], "minimum": 0})),
+            ("ttl_seconds", json!({"type": ["integer", "null"], "minimum": 1})),
+        ],
+    );
+    let transaction = [
+        ("id", json!({"type": "string", "description": "where it is to be confirmed"})),
+        ("keys", list(json!({"type": "object", "description": "key, before, existed, version"}))),
+        ("state", one_of(&["waiting", "confirmed", "rolled_back"])),
+        ("by", text()),
+        ("made_at", time()),
+        ("confirm_by_at", time()),
+        ("ended_at", time()),
+        ("reason", text()),
+        ("conflicts", list(text())),
+        ("lost", list(text())),
+    ];
+    let new = [
+        ("changes", list(change)),
+        ("checks", list(json!({"type": "string", "description": "jq over {<key>: <value after it>}"}))),
+        ("confirm_within_seconds", json!({"type": ["integer", "null"], "minimum": 1})),
+    ];
+    let summary = [
+        ("conflicts", whole()),
+        ("by_outcome", json!({"type": "object"})),
+        ("open", whole()),
+        ("last_conflict", json!({"type": ["object", "null"]})),
+    ];
+    let choice = [("choice", one_of(&["current", "wanted", "value"])), ("value", any("with the choice value"))];
+    vec![
+        ("NewStatePolicy", object(&["prefix", "on_conflict"], &rule)),
+        ("StatePolicy", object(&["name", "rule"], &policy)),
+        ("StatePolicyList", list(named("StatePolicy"))),
+        ("StateConflict", object(&["id", "key", "cause", "wanted", "base_version", "current_version"], &conflict)),
+        ("StateConflictList", list(named("StateConflict"))),
+        ("ResolveStateConflict", object(&["choice"], &choice)),
+        ("NewTransaction", object(&["changes"], &new)),
+        ("Transaction", object(&["keys"], &transaction)),
+        ("RollBack", object(&[], &[("reason", json!({"type": ["string", "null"]}))])),
+        ("StateSummary", object(&["conflicts", "by_outcome", "open", "last_conflict"], &summary)),
+    ]
+}
+
+fn services() -> Vec<(&'static str, Value)> {
+    let number = || json!({"type": "number"});
+    let said = || {
+        vec![
+            ("id", text()),
+            ("name", text()),
+            ("version", text()),
+            ("host", text()),
+            ("port", json!({"type": "integer", "minimum": 1, "maximum": 65_535})),
+            ("protocol", one_of(&["http", "https"])),
+            ("capabilities", list(text())),
+            (
+                "health_check_url",
+                json!({"type": ["string", "null"], "description": "a path or a URL; none = its port is knocked at"}),
+            ),
+            ("metadata", json!({"type": "object", "description": "weight and strategy are read by the choice"})),
+            ("load", number()),
+            ("ttl_seconds", whole()),
+        ]
+    };
+    let mut shown = said();
+    shown.extend([
+        ("status", one_of(&["healthy", "degraded", "unhealthy", "expired"])),
+        ("status_reason", text()),
+        ("in_flight", whole()),
+        ("breaker", one_of(&["closed", "open", "half_open"])),
+        ("last_heartbeat", json!({"type": "number", "description": "epoch seconds"})),
+        ("last_check", json!({"type": "number", "description": "epoch seconds"})),
+        ("registered_at", json!({"type": "number", "description": "epoch seconds"})),
+    ]);
+    let required =
+        ["id", "name", "version", "status", "host", "port", "protocol", "capabilities", "health_check_url", "load"];
+    let service = object(&required, &shown);
+    let mut found = shown;
+    found.push(("services", list(named("Service"))));
+    vec![
+        ("NewService", object(&["id", "host", "port"], &said())),
+        ("Service", service),
+        ("FoundService", object(&[&required[..], &["services"]].concat(), &found)),
+        ("ServiceList", object(&["services"], &[("services", list(named("Service")))])),
+        ("Heartbeat", object(&[], &[("load", number())])),
+    ]
+}
+
 fn sources() -> Vec<(&'static str, Value)> {
     let common = || {
         vec![
@@ -179,6 +351,10 @@ fn sources() -> Vec<(&'static str, Value)> {
             ("schemas", json!({"type": "object", "description": "JSON Schema per event type"})),
             ("on_violation", one_of(&["refuse", "flag"])),
             ("rate_limit", json!({"type": "string", "examples": ["10/s", "off"]})),
+            (
+                "idempotency_window",
+                json!({"type": "string", "examples": ["2h"], "description": "how long an event's key is remembered; absent = 24h"}),
+            ),
             ("mapping", json!({"type": "string", "description": "screened jq from the body to {event, payload}"})),
         ]
     };
@@ -354,18 +530,73 @@ fn deliveries() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn rest() -> Vec<(&'static str, Value)> {
+fn credentials() -> Vec<(&'static str, Value)> {
     let token = [
         ("id", text()),
         ("name", text()),
-        ("kind", text()),
+        ("kind", one_of(&["api_token", "jwt_key", "node_secret", "oauth_connection", "provider_key"])),
         ("status", one_of(&["active", "expiring", "rotated", "revoked", "expired"])),
         ("scopes", list(text())),
         ("createdAt", time()),
         ("expiresAt", time()),
         ("lastUsedAt", time()),
+        ("rotatedFrom", text()),
+        ("rotatedTo", text()),
+        ("algorithm", text()),
+        ("owner", json!({"type": "string", "description": "the source of a node secret"})),
         ("token", json!({"type": "string", "description": "shown once, when it is made"})),
     ];
+    vec![
+        (
+            "NewToken",
+            object(
+                &["name"],
+                &[
+                    ("name", text()),
+                    ("kind", one_of(&["api_token", "jwt_key"])),
+                    ("scopes", list(text())),
+                    ("expiresAt", time()),
+                    ("algorithm", one_of(&["HS256", "RS256", "ES256", "EdDSA"])),
+                    (
+                        "key",
+                        json!({"type": ["string", "object"], "description": "for jwt_key: a shared secret, or the public part as a JSON Web Key"}),
+                    ),
+                ],
+            ),
+        ),
+        ("TokenPatch", object(&["scopes"], &[("scopes", list(text()))])),
+        (
+            "Rotate",
+            object(
+                &[],
+                &[
+                    ("graceSeconds", json!({"type": "integer", "minimum": 0, "default": 60})),
+                    (
+                        "key",
+                        json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"}),
+                    ),
+                ],
+            ),
+        ),
+        (
+            "Command",
+            object(
+                &["type", "correlationId"],
+                &[
+                    ("type", json!({"type": "string", "examples": ["token.create", "token.rotate", "token.revoke"]})),
+                    ("payload", json!({"type": "object"})),
+                    ("correlationId", json!({"type": "string", "minLength": 1, "maxLength": 256})),
+                    ("timestamp", time()),
+                ],
+            ),
+        ),
+        ("Token", object(&["id", "name", "kind", "status", "scopes", "createdAt"], &token)),
+        ("TokenList", list(named("Token"))),
+        ("Ticket", object(&["ticket", "expiresAt"], &[("ticket", text()), ("expiresAt", time())])),
+    ]
+}
+
+fn rest() -> Vec<(&'static str, Value)> {
     let health = [
         ("status", one_of(&["healthy", "degraded", "unhealthy"])),
         ("timestamp", json!({"type": "number", "description": "epoch seconds"})),
@@ -384,21 +615,54 @@ fn rest() -> Vec<(&'static str, Value)> {
         ("uptime_seconds", json!({"type": "number"})),
     ];
     vec![
-        ("NewToken", object(&["name", "scopes"], &[("name", text()), ("scopes", list(text())), ("expiresAt", time())])),
-        ("Token", object(&["id", "name", "kind", "status", "scopes", "createdAt"], &token)),
-        ("TokenList", list(named("Token"))),
-        ("Ticket", object(&["ticket", "expiresAt"], &[("ticket", text()), ("expiresAt", time())])),
         ("SecretValue", object(&["value"], &[("value", text())])),
         ("Health", object(&["status", "timestamp", "version", "uptime_seconds"], &health)),
         ("HealthReport", object(&["status", "services", "lastCheck"], &report)),
         ("Advance", object(&["advance"], &[("advance", json!({"type": "string", "examples": ["7d", "1h30m"]}))])),
         ("Now", object(&["now"], &[("now", time())])),
         ("Head", json!({"type": "object", "description": "epoch, seq, first, hash, time"})),
-        ("VerifyRequest", object(&[], &[("against", named("Checkpoint"))])),
-        ("VerifyReport", json!({"type": "object"})),
+        (
+            "VerifyRequest",
+            object(&[], &[("against", named("Checkpoint")), ("after", named("Place")), ("limit", whole())]),
+        ),
+        (
+            "VerifyReport",
+            json!({"type": "object", "description": "ok, events, first, last, head, erased, epoch, compared, cut, next, bad_seq, problem"}),
+        ),
+        ("Place", object(&["seq", "hash"], &[("seq", whole()), ("hash", text())])),
         ("Checkpoint", json!({"type": "object", "description": "epoch, seq, hash, time, public_key, signature"})),
         ("RedactRequest", object(&["reason"], &[("event_id", text()), ("subject", text()), ("reason", text())])),
         ("ExportLine", json!({"type": "object", "description": "one event per line"})),
         ("ImportReport", json!({"type": "object"})),
+        (
+            "GraphqlRequest",
+            object(
+                &["query"],
+                &[
+                    ("query", text()),
+                    ("operationName", json!({"type": ["string", "null"]})),
+                    ("variables", json!({"type": ["object", "null"]})),
+                ],
+            ),
+        ),
+        (
+            "GraphqlResponse",
+            object(
+                &["data"],
+                &[("data", json!({"type": ["object", "null"]})), ("errors", list(named("GraphqlError")))],
+            ),
+        ),
+        (
+            "GraphqlError",
+            object(
+                &["message", "extensions"],
+                &[
+                    ("message", text()),
+                    ("locations", list(json!({"type": "object"}))),
+                    ("path", list(json!({"type": ["string", "integer"]}))),
+                    ("extensions", object(&["code", "retryable"], &[("code", text()), ("retryable", yes_no())])),
+                ],
+            ),
+        ),
     ]
 }

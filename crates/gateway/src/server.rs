@@ -4,6 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nexus_core::problem::Code;
 use nexus_engine::{Hub, supervisor::TaskKind};
 use nexus_services::{Registry, StateStore};
 use socket2::SockRef;
@@ -12,6 +13,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
+pub use self::tls::{Tls, TlsError};
+use self::wire::Line;
+pub(crate) use self::wire::Wire;
 use crate::{
     answer::RequestIds,
     config::GatewayConfig,
@@ -23,6 +27,15 @@ use crate::{
     rates::RateLimits,
     routes::{Router, TableError},
 };
+
+mod tls;
+mod unreadable;
+mod wire;
+
+/// Time for the handshake of TLS; then the connection is closed.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often what callers have used of long rates is written down.
+const QUOTA_PERIOD: Duration = Duration::from_secs(5);
 
 /// A connection whose peer acknowledges nothing for this long is dead.
 const DEAD_PEER: Duration = Duration::from_secs(60);
@@ -81,17 +94,58 @@ pub async fn serve(
         bound.push(prepare(listener, config.backlog).map_err(ServeError::Listener)?);
     }
     let gate = gate(rooms, config)?;
+    restore_quotas(&gate).await;
     let connections = Arc::new(Semaphore::new(gate.config.connections.min(Semaphore::MAX_PERMITS)));
     for listener in bound {
         let task = accept(Arc::clone(&gate), listener, Arc::clone(&connections));
         gate.hub.spawn().start(TaskKind::Listener, task);
     }
     gate.hub.spawn().start(TaskKind::Background, sample(Arc::clone(&gate)));
+    gate.hub.spawn().start(TaskKind::Listener, keep_quotas(Arc::clone(&gate), Arc::clone(&connections)));
     gate.hub.spawn().stopping().cancelled().await;
-    // Every open connection holds a permit: when all are back, all have ended.
+    all_ended(&gate, &connections).await;
+    Ok(())
+}
+
+/// Every open connection holds a permit: when all are back, all have ended.
+async fn all_ended(gate: &Gate, connections: &Semaphore) {
     let all = u32::try_from(gate.config.connections).unwrap_or(u32::MAX);
     let _ = connections.acquire_many(all).await;
-    Ok(())
+}
+
+/// What an earlier process wrote down of its callers. Without it the hub serves all the same.
+async fn restore_quotas(gate: &Gate) {
+    let clock = gate.hub.clock();
+    match gate.hub.quotas().load().await {
+        Ok(used) => gate.limits.restore(used, clock.mono(), clock.now()),
+        Err(error) => tracing::warn!(%error, "what callers have used of their rates can't be read; all begin anew"),
+    }
+}
+
+/// Writes down what callers have used of long rates, now and then and when the last connection has ended. A task of the
+/// doors, so that the store is closed after it only.
+async fn keep_quotas(gate: Arc<Gate>, connections: Arc<Semaphore>) {
+    let stopping = gate.hub.spawn().stopping();
+    // In real time, as a sleeper on the hub's clock would make the test clock stop every few seconds of a week.
+    let mut tick = tokio::time::interval(QUOTA_PERIOD);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => save_quotas(&gate).await,
+            () = stopping.cancelled() => break,
+        }
+    }
+    all_ended(&gate, &connections).await;
+    save_quotas(&gate).await;
+}
+
+async fn save_quotas(gate: &Gate) {
+    let clock = gate.hub.clock();
+    for (page, used) in gate.limits.dump(clock.mono(), clock.now()) {
+        if let Err(error) = gate.hub.quotas().save(page, used).await {
+            tracing::warn!(%error, "what callers have used of their rates was not written down");
+            gate.limits.not_written(&[page]);
+        }
+    }
 }
 
 fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
@@ -104,6 +158,7 @@ fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
         router: Router::new(config.test_clock)?,
         cors: Cors::new(&config),
         openapi: crate::openapi().to_string().into(),
+        graphql: crate::graphql::schema(),
         limits: RateLimits::new(),
         tickets: Tickets::new(),
         schemas: Schemas::new(),
@@ -137,8 +192,10 @@ async fn accept(gate: Arc<Gate>, listener: TcpListener, connections: Arc<Semapho
                     let task = connection(Arc::clone(&gate), stream, peer, permit);
                     gate.hub.spawn().start(TaskKind::Connection, task);
                 }
-                // Best effort: the kernel's buffer of a new connection takes these few bytes.
-                Err(_) => drop(stream.try_write(FULL)),
+                // Best effort: the kernel's buffer of a new connection takes these few bytes. Under TLS there is nothing
+                // that could be said in time.
+                Err(_) if gate.config.tls.is_none() => drop(stream.try_write(FULL)),
+                Err(_) => {}
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -158,7 +215,9 @@ async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit
     #[cfg(target_os = "linux")]
     let _ = socket.set_tcp_user_timeout(Some(DEAD_PEER));
     let stopping = gate.hub.spawn().stopping();
+    let Some(stream) = handshake(&gate, stream, peer).await else { return };
     let builder = http(&gate.config);
+    let metrics = Arc::clone(&gate.metrics);
     let service = service_fn(move |request: http::Request<Incoming>| Arc::clone(&gate).answer(request, peer));
     let served = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
     tokio::pin!(served);
@@ -167,6 +226,9 @@ async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit
         tokio::select! {
             ended = served.as_mut() => {
                 if let Err(error) = ended {
+                    if error.is_parse() {
+                        metrics.refused(Code::Malformed);
+                    }
                     tracing::debug!(%peer, %error, "a connection ended early");
                 }
                 return;
@@ -177,6 +239,19 @@ async fn connection(gate: Arc<Gate>, stream: TcpStream, peer: SocketAddr, permit
             }
         }
     }
+}
+
+/// The connection, under TLS where the doors have it. `None` when the client does not manage.
+async fn handshake(gate: &Arc<Gate>, stream: TcpStream, peer: SocketAddr) -> Option<Wire> {
+    let wire = |line| Some(Wire::new(line, Arc::clone(gate)));
+    let Some(tls) = &gate.config.tls else { return wire(Line::Plain(stream)) };
+    match tokio::time::timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => return wire(Line::Tls(Box::new(stream))),
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+    }
+    gate.metrics.refused(Code::Malformed);
+    None
 }
 
 fn http(config: &GatewayConfig) -> http1::Builder {

@@ -14,6 +14,8 @@ pub(crate) mod frame_out;
 mod session;
 pub(crate) mod socket;
 pub(crate) mod sse;
+pub(crate) mod watch;
+pub(crate) mod wire;
 
 /// The language of a subscription. It is chosen by the frame that makes it, so one socket may speak several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +41,19 @@ pub(crate) fn since_form(name: &str) -> Problem {
     Problem::field(name, "a position is a seq (1234) or epoch:seq (1:1234)")
 }
 
+/// What a principal may read of the log: events by topic, and changes of state only with the right to read their keys,
+/// as they carry values.
+#[derive(Clone, Debug)]
+pub(crate) struct Sight {
+    topics: Topics,
+    principal: Principal,
+    /// Every key of the state.
+    all_state: bool,
+}
+
 /// The topics that a principal may read.
 #[derive(Clone, Debug)]
-pub(crate) enum Sight {
+enum Topics {
     /// All.
     All,
     /// Those that match any of these.
@@ -51,24 +63,48 @@ pub(crate) enum Sight {
 impl Sight {
     /// Worked out once per stream, as it is asked for every event.
     pub(crate) fn of(principal: &Principal) -> Self {
-        if principal.may("events:read") {
-            return Self::All;
-        }
-        let narrowed = principal.scopes().filter_map(|scope| scope.as_str().strip_prefix("events:read:"));
-        Self::Some(narrowed.filter_map(|filter| TopicFilter::parse(filter).ok()).collect())
+        let topics = if principal.may("events:read") {
+            Topics::All
+        } else {
+            let narrowed = principal.scopes().filter_map(|scope| scope.as_str().strip_prefix("events:read:"));
+            Topics::Some(narrowed.filter_map(|filter| TopicFilter::parse(filter).ok()).collect())
+        };
+        Self { topics, principal: principal.clone(), all_state: principal.may("state:read") }
     }
 
     /// Whether it sees this event.
     pub(crate) fn sees(&self, event: &StoredEvent) -> bool {
-        match self {
-            Self::All => true,
-            Self::Some(filters) => filters.iter().any(|f| f.matches(event.topic.as_str())),
-        }
+        let topic = event.topic.as_str();
+        let by_topic = match &self.topics {
+            Topics::All => true,
+            Topics::Some(filters) => filters.iter().any(|f| f.matches(topic)),
+        };
+        by_topic && (!nexus_services::state::is_own_topic(topic) || self.sees_key(event))
+    }
+
+    /// Whether it may read the key that a change of state is about.
+    pub(crate) fn sees_key(&self, event: &StoredEvent) -> bool {
+        self.all_state || event.subject.as_deref().is_some_and(|key| self.may_read_key(key))
+    }
+
+    /// Whether it may read this key of the state.
+    pub(crate) fn may_read_key(&self, key: &str) -> bool {
+        self.all_state || self.principal.may_for("state:read", key)
+    }
+
+    /// Whether it may read any key of the state.
+    pub(crate) fn may_read_some_keys(&self) -> bool {
+        self.principal.may_some("state:read")
+    }
+
+    /// Whose it is.
+    pub(crate) fn name(&self) -> &str {
+        &self.principal.name
     }
 
     /// It sees nothing at all.
     pub(crate) fn is_blind(&self) -> bool {
-        matches!(self, Self::Some(filters) if filters.is_empty())
+        matches!(&self.topics, Topics::Some(filters) if filters.is_empty())
     }
 }
 
@@ -94,9 +130,9 @@ mod tests {
     #[test]
     fn a_narrow_token_sees_its_topics_only() {
         let principal = Principal::new("t", ["events:read:order.*".parse().expect("valid")]);
-        let Sight::Some(filters) = Sight::of(&principal) else { panic!("narrow") };
+        let Topics::Some(filters) = Sight::of(&principal).topics else { panic!("narrow") };
         assert_eq!(filters.len(), 1);
         assert!(Sight::of(&Principal::new("t", [])).is_blind());
-        assert!(matches!(Sight::of(&Principal::admin("a")), Sight::All));
+        assert!(matches!(Sight::of(&Principal::admin("a")).topics, Topics::All));
     }
 }

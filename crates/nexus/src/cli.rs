@@ -7,8 +7,8 @@ use nexus_client::{Client, Settings};
 
 use crate::{
     command::{
-        backup, config as config_command, consume, dead, event, generate, log, replay, secret, source, subscription,
-        token, transfer,
+        backup, config as config_command, consume, dead, event, generate, log, replay, secret, services, source, state,
+        subscription, token, transfer,
     },
     demo, doctor,
     output::{Failure, Screen},
@@ -68,11 +68,17 @@ pub(crate) enum Command {
     /// Sources: who may send events in
     #[command(subcommand)]
     Source(source::Command),
+    /// Shared state: keys with versions, their history and their watches
+    #[command(subcommand)]
+    State(state::Command),
     /// Deliver matching events to an endpoint
     Subscribe(Box<subscription::Subscribe>),
     /// Subscriptions: what is delivered where
     #[command(subcommand)]
     Subscription(subscription::Command),
+    /// Services: who is registered, how they are, and calling them
+    #[command(subcommand)]
+    Services(services::Command),
     /// Publish an event
     Publish(event::Publish),
     /// Watch events as they come
@@ -125,8 +131,10 @@ impl Command {
             Self::Serve(_) => "serve",
             Self::Demo(_) => "demo",
             Self::Source(_) => "source",
+            Self::State(_) => "state",
             Self::Subscribe(_) => "subscribe",
             Self::Subscription(_) => "subscription",
+            Self::Services(_) => "services",
             Self::Publish(_) => "publish",
             Self::Tail(_) => "tail",
             Self::Consume(_) => "consume",
@@ -169,8 +177,10 @@ async fn talk(global: Global, command: Command) -> Result<(), Failure> {
     match command {
         Command::Demo(args) => demo::run(&global, &args).await,
         Command::Source(command) => source::run(&global, command).await,
+        Command::State(command) => state::run(&global, command).await,
         Command::Subscribe(args) => subscription::subscribe(&global, *args).await,
         Command::Subscription(command) => subscription::run(&global, command).await,
+        Command::Services(command) => services::run(&global, command).await,
         Command::Publish(args) => event::publish(&global, &args).await,
         Command::Tail(args) => event::tail(&global, &args).await,
         Command::Consume(args) => consume::run(&global, &args).await,

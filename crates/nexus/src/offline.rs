@@ -2,11 +2,29 @@
 
 use std::{fs::DirBuilder, os::unix::fs::DirBuilderExt, path::Path};
 
-use nexus_core::{chain::Checkpoint, store::Head};
-use nexus_store::verify::{self, VerifyError};
+use nexus_core::{chain::Signer, store::Head};
+use nexus_store::verify::{self, Checks, VerifyError};
 use serde_json::Value;
 
-use crate::{command::backup::whole, output::Failure};
+use crate::{
+    command::backup::whole,
+    config::{Config, Environment},
+    output::Failure,
+    serve::read_key,
+};
+
+/// Public keys that may have cut the log of this folder, by the key of its secrets; none where that key is not here.
+pub(crate) fn signers(config: &Config) -> Result<Vec<String>, Failure> {
+    let environment = Environment::of_process();
+    let given = environment.get("NEXUS_ENCRYPTION_KEY");
+    let file = config.data.key_path();
+    if given.is_none() && !file.is_file() {
+        return Ok(Vec::new());
+    }
+    let key = read_key(given, environment.get("NEXUS_ENCRYPTION_KEY_PREVIOUS"), &file)?;
+    let signers = key.signers().map_err(|e| Failure::failed(e.to_string()))?;
+    Ok(signers.iter().map(Signer::public_key).collect())
+}
 
 /// Whether there is a log to look at.
 pub(crate) fn has_database(dir: &Path) -> bool {
@@ -14,8 +32,8 @@ pub(crate) fn has_database(dir: &Path) -> bool {
 }
 
 /// Walks the chain of a folder; the report has the form of a running hub's. A hub that runs meanwhile is not disturbed.
-pub(crate) fn verify(dir: &Path, against: Option<&Checkpoint>) -> Value {
-    match verify::verify(dir, against) {
+pub(crate) fn verify(dir: &Path, checks: &Checks<'_>) -> Value {
+    match verify::verify_with(dir, checks) {
         Ok(report) => serde_json::json!({
             "ok": true,
             "events": report.present + report.erased,
@@ -24,6 +42,9 @@ pub(crate) fn verify(dir: &Path, against: Option<&Checkpoint>) -> Value {
             "erased": report.erased,
             "epoch": report.epoch,
             "compared": report.compared,
+            "cut": report.cut.map(|cut| serde_json::json!({
+                "seq": cut.seq, "time": cut.time.to_string(), "public_key": cut.public_key, "known": cut.known,
+            })),
         }),
         Err(error) => serde_json::json!({
             "ok": false,
@@ -36,6 +57,9 @@ pub(crate) fn verify(dir: &Path, against: Option<&Checkpoint>) -> Value {
 fn bad_seq(error: &VerifyError) -> Option<u64> {
     match error {
         VerifyError::Changed { seq }
+        | VerifyError::CutUnsigned { seq }
+        | VerifyError::CutForged { seq, .. }
+        | VerifyError::CutForeign { seq, .. }
         | VerifyError::Missing { seq, .. }
         | VerifyError::Unreadable { seq, .. }
         | VerifyError::Rewritten { seq } => Some(*seq),
@@ -45,13 +69,13 @@ fn bad_seq(error: &VerifyError) -> Option<u64> {
 }
 
 /// Verifies a backup and makes `dir`, which must be empty or not there, a data folder with it.
-pub(crate) fn restore(file: &Path, dir: &Path) -> Result<Head, Failure> {
+pub(crate) fn restore(file: &Path, dir: &Path, checks: &Checks<'_>) -> Result<Head, Failure> {
     // For its owner only, as the first start would have made it.
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
         .map_err(|e| Failure::failed(format!("{} can't be made: {e}", dir.display())))?;
-    verify::restore(file, dir)
+    verify::restore_with(file, dir, checks)
         .map_err(|e| Failure::failed(format!("{} was not restored: {}", file.display(), whole(&e))))
 }

@@ -159,7 +159,7 @@ async fn main() {
     let store = open(folder);
     println!("open: {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
     let began = Instant::now();
-    nexus_store::verify_pages(store.as_ref(), None).await.unwrap();
+    nexus_store::verify_pages(store.as_ref(), &nexus_store::Checks::default()).await.unwrap();
     println!("verify online: {:.0} rows/s", events as f64 / began.elapsed().as_secs_f64());
     documents(&store).await;
     store.close().await;

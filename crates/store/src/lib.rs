@@ -15,4 +15,4 @@ pub mod verify;
 
 pub use memory::{FaultKind, MemoryStore};
 pub use sqlite::{OpenError, SqliteOptions, SqliteStore};
-pub use verify::{RestoreError, VerifyError, VerifyReport, restore, verify, verify_pages};
+pub use verify::{Checks, RestoreError, VerifyError, VerifyReport, restore, verify, verify_pages};

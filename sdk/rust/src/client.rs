@@ -203,7 +203,7 @@ impl Client {
         Ok(Problem::read(status, &body, retry_after, request_id))
     }
 
-    async fn whole(&self, body: Incoming) -> Result<Bytes, Error> {
+    pub(crate) async fn whole(&self, body: Incoming) -> Result<Bytes, Error> {
         let limited = http_body_util::Limited::new(body, ANSWER_BYTES);
         let collected = limited.collect().await.map_err(|e| self.unreadable(&e))?;
         Ok(collected.to_bytes())

@@ -76,6 +76,8 @@ pub struct Problem {
     pub retryable: bool,
     /// Under which id the hub logged it.
     pub request_id: Option<String>,
+    /// The present version of the state that a write did not fit.
+    pub version: Option<u64>,
     /// When to come back, where the hub says so.
     pub retry_after: Option<Duration>,
 }
@@ -98,6 +100,7 @@ impl Problem {
             details: details.map(|d| d.iter().map(|(k, v)| (k.clone(), plain(v))).collect()).unwrap_or_default(),
             retryable: json.get("retryable").and_then(Value::as_bool).unwrap_or(matches!(status, 429 | 502..=504)),
             request_id: text("requestId").or(request_id),
+            version: json.get("version").and_then(Value::as_u64),
             retry_after,
         }
     }

@@ -14,6 +14,8 @@
 //!
 //! - [`Client`] finds the hub and a token ([`Settings`]) and carries every call.
 //! - [`event`]: publish, signed dispatch, query, fate. [`tail`]: the log as a stream that survives restarts of the hub.
+//! - [`service`]: services found and called.
+//! - [`state`]: shared keys with versions, and watches over them.
 //! - [`consume`]: deliveries taken by this program, durably, instead of being sent to an endpoint.
 //! - [`source`], [`subscription`], [`delivery`], [`replay`], [`token`], [`log`]: administration, one module per resource.
 //! - [`Error`] carries the hub's own words; show its message to people and compare [`Problem::code`] in programs.
@@ -29,8 +31,10 @@ pub mod error;
 pub mod event;
 pub mod log;
 pub mod replay;
+pub mod service;
 mod socket;
 pub mod source;
+pub mod state;
 pub mod subscription;
 pub mod tail;
 pub mod token;

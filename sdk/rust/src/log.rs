@@ -37,6 +37,23 @@ impl Client {
         self.clone().timeout(LONG).post("/api/v1/log/verify", &body).await
     }
 
+    /// Verifies up to `limit` events after `after`, an earlier part's `next` (`None` = from the beginning). A report with
+    /// a `next` is of a part; `last` and `head` tell how far it is.
+    pub async fn verify_log_part(
+        &self,
+        against: Option<&Value>,
+        after: Option<&Value>,
+        limit: u64,
+    ) -> Result<Value, Error> {
+        let mut body = serde_json::json!({ "limit": limit });
+        for (name, value) in [("against", against), ("after", after)] {
+            if let Some(value) = value {
+                body[name] = value.clone();
+            }
+        }
+        self.clone().timeout(LONG).post("/api/v1/log/verify", &body).await
+    }
+
     /// A signed checkpoint of the log's head, to be kept elsewhere.
     pub async fn checkpoint(&self) -> Result<Value, Error> {
         self.get("/api/v1/log/checkpoint").await

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     Client, Error, Problem,
     socket::{Broken, Socket, backoff},
+    state::Watch,
 };
 
 /// One event as the socket brings it.
@@ -49,9 +50,28 @@ enum State {
     Done,
 }
 
+/// What a socket is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// Events that match a filter.
+    Topic(String),
+    /// Changes of state.
+    Changes(Watch),
+}
+
+impl Wanted {
+    fn frame(&self) -> Value {
+        match self {
+            Self::Topic(filter) => serde_json::json!({"type": "subscribe", "topic": filter}),
+            Self::Changes(Watch::Key(key)) => serde_json::json!({"type": "watch", "key": key}),
+            Self::Changes(Watch::Prefix(prefix)) => serde_json::json!({"type": "watch", "prefix": prefix}),
+        }
+    }
+}
+
 struct Tail {
     client: Client,
-    filter: String,
+    wanted: Wanted,
     since: Option<String>,
     state: State,
 }
@@ -60,12 +80,15 @@ impl Client {
     /// Events matching `filter` (`>` = all), from now on or after `since` (a seq, or `epoch:seq`). It ends only with an
     /// error that another attempt can't mend: the first connection fails, or the hub refuses.
     pub fn tail(&self, filter: &str, since: Option<&str>) -> impl Stream<Item = Result<Tailed, Error>> + Send + use<> {
-        let tail = Tail {
-            client: self.clone(),
-            filter: filter.to_owned(),
-            since: since.map(str::to_owned),
-            state: State::Begin,
-        };
+        self.tail_of(Wanted::Topic(filter.to_owned()), since)
+    }
+
+    pub(crate) fn tail_of(
+        &self,
+        wanted: Wanted,
+        since: Option<&str>,
+    ) -> impl Stream<Item = Result<Tailed, Error>> + Send + use<> {
+        let tail = Tail { client: self.clone(), wanted, since: since.map(str::to_owned), state: State::Begin };
         stream::unfold(tail, |mut tail| async move { tail.next().await.map(|item| (item, tail)) })
     }
 }
@@ -115,7 +138,7 @@ impl Tail {
 
     async fn open(&mut self) -> Result<Socket, Error> {
         let mut socket = Socket::dial(&self.client, "/ws").await?;
-        let mut subscribe = serde_json::json!({ "type": "subscribe", "topic": self.filter });
+        let mut subscribe = self.wanted.frame();
         if let (Some(map), Some(since)) = (subscribe.as_object_mut(), &self.since) {
             map.insert("since".into(), since.parse::<u64>().map_or_else(|_| since.as_str().into(), Value::from));
         }

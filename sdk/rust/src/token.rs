@@ -20,7 +20,10 @@ pub struct Token {
     /// Its name.
     #[serde(default)]
     pub name: String,
-    /// `active`, `expiring`, `revoked`, `expired`.
+    /// `api_token`, `jwt_key`, `node_secret`, `oauth_connection`, `provider_key`.
+    #[serde(default)]
+    pub kind: String,
+    /// `active`, `expiring`, `rotated`, `revoked`, `expired`.
     #[serde(default)]
     pub status: String,
     /// What it allows.
@@ -48,7 +51,43 @@ impl Client {
         self.post(TOKENS, &body).await
     }
 
-    /// All tokens, never their secrets.
+    /// Keeps a key for JSON Web Tokens (scope `admin`): a shared secret (`HS256`), or the public part of a pair as a JSON
+    /// Web Key. Without a key a shared secret is made and shown once.
+    pub async fn create_jwt_key(&self, name: &str, algorithm: &str, key: Option<&str>) -> Result<Token, Error> {
+        let mut body = serde_json::json!({ "name": name, "kind": "jwt_key", "algorithm": algorithm });
+        if let (Some(map), Some(key)) = (body.as_object_mut(), key) {
+            map.insert("key".into(), key.into());
+        }
+        self.post(TOKENS, &body).await
+    }
+
+    /// One token or other credential.
+    pub async fn token_info(&self, id: &str) -> Result<Token, Error> {
+        self.get(Path::new(TOKENS).segment(id).as_str()).await
+    }
+
+    /// Gives a token other scopes; open sockets are held to them at once.
+    pub async fn set_token_scopes(&self, id: &str, scopes: &[String]) -> Result<Token, Error> {
+        let body = serde_json::json!({ "scopes": scopes });
+        self.call(Method::PATCH, Path::new(TOKENS).segment(id).as_str(), Some(&body)).await
+    }
+
+    /// Puts a new one in its place; the old one goes on for `grace_seconds` (60 when absent). `key` is the new value where
+    /// the hub can't make it.
+    pub async fn rotate_token(&self, id: &str, grace_seconds: Option<u32>, key: Option<&str>) -> Result<Token, Error> {
+        let mut body = serde_json::Map::new();
+        body.extend(grace_seconds.map(|seconds| ("graceSeconds".to_owned(), Value::from(seconds))));
+        body.extend(key.map(|key| ("key".to_owned(), Value::from(key))));
+        self.post(Path::new(TOKENS).segment(id).segment("rotate").as_str(), &Value::Object(body)).await
+    }
+
+    /// Asks for something to be done, once: the same `correlation_id` gives the same answer for a day.
+    pub async fn command(&self, kind: &str, payload: &Value, correlation_id: &str) -> Result<Value, Error> {
+        let body = serde_json::json!({ "type": kind, "payload": payload, "correlationId": correlation_id });
+        self.post("/api/v1/commands", &body).await
+    }
+
+    /// All tokens and other credentials, never their secrets.
     pub async fn tokens(&self) -> Result<Page<Token>, Error> {
         self.page(TOKENS).await
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nexus_core::{access::Principal, event::Priority};
+use nexus_core::{access::Principal, event::Priority, problem::Code};
 use nexus_engine::{
     delivery::{
         machine::{Effect, Machine, Now, Policy},
@@ -12,7 +12,7 @@ use nexus_engine::{
 };
 use serde_json::json;
 
-use crate::rig::{Endpoint, Rig};
+use crate::rig::{Endpoint, PATIENCE, Rig};
 
 /// S-149
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,12 +49,20 @@ async fn of_a_burst_of_ten_thousand_events_none_is_lost_and_none_comes_twice() {
     rig.subscribe(json!({"name": "sub", "filter": "a.*", "url": endpoint.url, "concurrency": 64})).await;
     let hub = rig.hub.clone();
     let bursts = (0..100).map(|page| {
-        let events = (0..100).map(|i| rig.event("a.b", &(page * 100 + i).to_string())).collect();
-        hub.publish_all(events)
+        let events: Vec<_> = (0..100).map(|i| rig.event("a.b", &(page * 100 + i).to_string())).collect();
+        let hub = hub.clone();
+        async move {
+            loop {
+                match hub.publish_all(events.clone()).await {
+                    // On a slow machine the writer's queue may be too long: nothing was stored, and it is said again.
+                    Err(refused) if refused.code == Code::Unavailable => tokio::task::yield_now().await,
+                    done => return done.expect("accepted").len(),
+                }
+            }
+        }
     });
-    for done in futures_util::future::join_all(bursts).await {
-        assert_eq!(done.expect("accepted").len(), 100);
-    }
+    let all = tokio::time::timeout(PATIENCE, futures_util::future::join_all(bursts)).await.expect("in time");
+    assert!(all.into_iter().all(|stored| stored == 100));
     let received = endpoint.wait(10_000).await;
     rig.hub.advance(Duration::from_secs(1)).await.expect("a test clock");
     assert_eq!(endpoint.count(), 10_000);

@@ -10,9 +10,12 @@
 mod consumers;
 mod deliveries;
 mod faults;
+mod jwks;
 mod keeping;
 mod library;
 mod load;
 mod outages;
+mod recovery;
 mod rig;
+mod scale;
 mod simulation;

@@ -23,26 +23,59 @@ use crate::{
 pub(crate) async fn query(call: Call) -> Result<Answer, Problem> {
     let query = call.query()?;
     let sight = Sight::of(call.principal()?);
-    let (filters, asked) = read(&query)?;
+    let (narrowed, asked) = read(&query)?;
     let newest_first = asked.newest_first;
     let page = call.hub().query(asked, query.limit(50, 1_000)?).await?;
-    let seen = |event: &StoredEvent| {
-        let name = alias(event);
-        sight.sees(event)
-            && (filters.is_empty()
-                || filters.iter().any(|f| f.name_for(event.topic.as_str(), name.as_deref()).is_some()))
-    };
+    let seen = |event: &StoredEvent| sight.sees(event) && narrowed.wants(event);
     let found: Vec<String> = page.events.iter().filter(|e| seen(e)).map(|e| record(e)).collect();
     let next = page.next.map(|seq| format!("{}{seq}", if newest_first { "before-" } else { "after-" }));
     Answer::listed(format!("[{}]", found.join(",")), next.as_deref())
 }
 
-/// What is asked of the store, and filters that the store does not know (those with wildcards).
-fn read(query: &Query) -> Result<(Vec<TopicFilter>, EventQuery), Problem> {
-    let filters = query
-        .list("type")
-        .map(|text| TopicFilter::parse(text).map_err(|error| Problem::field("type", format!("{text:?}: {error}"))))
-        .collect::<Result<Vec<_>, _>>()?;
+/// Names of events that were asked for: exact ones, which the store knows, or filters, which are tried on what it gives.
+pub(crate) struct Narrowed {
+    /// Any of these exact types; empty = all.
+    pub(crate) types: Vec<String>,
+    filters: Vec<TopicFilter>,
+}
+
+impl Narrowed {
+    /// Of names as they were written, for a query of the store.
+    pub(crate) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, Problem> {
+        let filters = parse(names)?;
+        // An alias is another event's second name, so it can't be asked of the store as a type.
+        let exact =
+            filters.iter().map(TopicFilter::exact).map(|topic| topic.filter(|t: &Topic| t.alias_of().is_none()));
+        let types: Option<Vec<String>> = exact.map(|topic| topic.map(|t| t.to_string())).collect();
+        Ok(match types {
+            Some(types) => Self { types, filters: Vec::new() },
+            None => Self { types: Vec::new(), filters },
+        })
+    }
+
+    /// Of names as they were written, for events that no store has chosen.
+    pub(crate) fn live<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self, Problem> {
+        Ok(Self { types: Vec::new(), filters: parse(names)? })
+    }
+
+    /// Whether an event that the store gave is one of them.
+    pub(crate) fn wants(&self, event: &StoredEvent) -> bool {
+        if self.filters.is_empty() {
+            return true;
+        }
+        let name = alias(event);
+        self.filters.iter().any(|f| f.name_for(event.topic.as_str(), name.as_deref()).is_some())
+    }
+}
+
+fn parse<'a>(names: impl Iterator<Item = &'a str>) -> Result<Vec<TopicFilter>, Problem> {
+    let parse = |text| TopicFilter::parse(text).map_err(|error| Problem::field("type", format!("{text:?}: {error}")));
+    names.map(parse).collect()
+}
+
+/// What is asked of the store, and what of it is wanted.
+fn read(query: &Query) -> Result<(Narrowed, EventQuery), Problem> {
+    let narrowed = Narrowed::of(query.list("type"))?;
     let newest_first = match query.text("order") {
         None | Some("asc") => false,
         Some("desc") => true,
@@ -59,11 +92,8 @@ fn read(query: &Query) -> Result<(Vec<TopicFilter>, EventQuery), Problem> {
             _ => return Err(wrong()),
         }
     }
-    // An alias is another event's second name, so it can't be asked of the store as a type.
-    let exact = || filters.iter().map(TopicFilter::exact).map(|topic| topic.filter(|t: &Topic| t.alias_of().is_none()));
-    let types: Option<Vec<String>> = exact().map(|topic| topic.map(|t| t.to_string())).collect();
     let asked = EventQuery {
-        types: types.clone().unwrap_or_default(),
+        types: narrowed.types.clone(),
         source: query.text("source").map(str::to_owned),
         subject: query.text("subject").map(str::to_owned),
         correlation: query.text("correlation").map(str::to_owned),
@@ -73,7 +103,7 @@ fn read(query: &Query) -> Result<(Vec<TopicFilter>, EventQuery), Problem> {
         before,
         newest_first,
     };
-    Ok((if types.is_some() { Vec::new() } else { filters }, asked))
+    Ok((narrowed, asked))
 }
 
 /// `GET /api/v1/events/{id}`.

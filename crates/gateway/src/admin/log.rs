@@ -5,7 +5,6 @@ use std::{io, path::PathBuf, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use nexus_core::{
-    chain::Checkpoint,
     event::Seq,
     json,
     limits::JSON_DEPTH,
@@ -14,10 +13,9 @@ use nexus_core::{
 };
 use nexus_engine::{
     Hub,
-    log::{ExportLine, RedactRequest},
+    log::{ExportLine, RedactRequest, VerifyRequest},
 };
 use ring::rand::SecureRandom;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
@@ -35,13 +33,6 @@ const EXPORT_PAGE: usize = 1_000;
 /// Bytes of a backup sent at once.
 const CHUNK: usize = 64 << 10;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Verify {
-    #[serde(default)]
-    against: Option<Checkpoint>,
-}
-
 /// `GET /api/v1/log`.
 pub(crate) async fn head(call: Call) -> Result<Answer, Problem> {
     let head = call.hub().log().head();
@@ -53,8 +44,8 @@ pub(crate) async fn head(call: Call) -> Result<Answer, Problem> {
 
 /// `POST /api/v1/log/verify`.
 pub(crate) async fn verify(mut call: Call) -> Result<Answer, Problem> {
-    let Verify { against } = call.json().await?;
-    one(&call.hub().log().verify(against).await?)
+    let request: VerifyRequest = call.json().await?;
+    one(&call.hub().log().verify(&request).await?)
 }
 
 /// `GET /api/v1/log/checkpoint`; its time stays a number, as the signature covers it.

@@ -1,7 +1,12 @@
-//! Tokens, tickets and named secrets.
+//! Tokens and other credentials, tickets and named secrets.
+
+use std::time::Duration;
 
 use nexus_core::{access::Scope, problem::Problem, time::Timestamp};
-use nexus_engine::tokens::NewToken;
+use nexus_engine::{
+    jwt::{Algorithm, NewKey},
+    tokens::{Kind, NewToken, Rotation},
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -16,9 +21,48 @@ use crate::{
 #[serde(deny_unknown_fields)]
 struct Create {
     name: String,
+    #[serde(default)]
+    kind: Option<Kind>,
+    #[serde(default)]
     scopes: Vec<Scope>,
     #[serde(default, rename = "expiresAt", alias = "expires_at")]
     expires_at: Option<String>,
+    #[serde(default)]
+    algorithm: Option<Algorithm>,
+    #[serde(default)]
+    key: Option<Key>,
+}
+
+/// A shared secret, or a JSON Web Key as it is or as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Key {
+    Text(String),
+    Jwk(serde_json::Map<String, serde_json::Value>),
+}
+
+impl Key {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Jwk(jwk) => serde_json::Value::Object(jwk).to_string(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    scopes: Vec<Scope>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rotate {
+    #[serde(default, rename = "graceSeconds", alias = "grace_seconds")]
+    grace_seconds: Option<u32>,
+    #[serde(default)]
+    key: Option<Key>,
 }
 
 #[derive(Deserialize)]
@@ -36,31 +80,68 @@ struct SecretValue {
 
 /// `GET /api/v1/tokens`.
 pub(crate) async fn list(call: Call) -> Result<Answer, Problem> {
-    many(&call.hub().tokens().list(), None)
+    many(&call.hub().credentials().list(), None)
 }
 
 /// `GET /api/v1/tokens/{id}`.
 pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
-    one(&call.hub().tokens().get(&call.param("id")?)?)
+    let id = call.param("id")?;
+    if !call.principal()?.is_token(&id) {
+        call.principal()?.demand("tokens:read")?;
+    }
+    one(&call.hub().credentials().get(&id)?)
 }
 
 /// `POST /api/v1/tokens`.
 pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
-    let Create { name, scopes, expires_at } = call.json().await?;
+    let Create { name, kind, scopes, expires_at, algorithm, key } = call.json().await?;
     let expires_at = match expires_at {
         None => None,
         Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
             Problem::field("expiresAt", format!("{text:?} is no time; write for example 2026-12-31T00:00:00Z"))
         })?),
     };
-    let created = call.hub().tokens().create(NewToken { name, scopes, expires_at }, call.principal()?).await?;
+    let (all, by) = (call.hub().credentials(), call.principal()?);
+    let created = match kind.unwrap_or(Kind::ApiToken) {
+        Kind::ApiToken if key.is_some() || algorithm.is_some() => {
+            return Err(Problem::field("key", "the hub makes a token itself; key and algorithm are for kind jwt_key"));
+        }
+        Kind::ApiToken => all.create(NewToken { name, scopes, expires_at }, by).await?,
+        Kind::JwtKey => {
+            let algorithm =
+                algorithm.ok_or_else(|| Problem::field("algorithm", "name HS256, RS256, ES256 or EdDSA"))?;
+            all.create_key(NewKey { name, algorithm, key: key.map(Key::text), expires_at }, by).await?
+        }
+        Kind::NodeSecret => {
+            return Err(Problem::field("kind", "a node secret is made with its source: POST /api/v1/sources"));
+        }
+        Kind::ProviderKey => {
+            return Err(Problem::field("kind", "a provider's key is set with PUT /api/v1/secrets/{name}"));
+        }
+        Kind::OauthConnection => return Err(Problem::field("kind", "a connection is made by its connector")),
+    };
     Ok(with(&created.value, "token", created.secret)?.created())
+}
+
+/// `PATCH /api/v1/tokens/{id}`.
+pub(crate) async fn update(mut call: Call) -> Result<Answer, Problem> {
+    let Patch { scopes } = call.json().await?;
+    one(&call.hub().credentials().change(&call.param("id")?, scopes, call.principal()?).await?)
+}
+
+/// `POST /api/v1/tokens/{id}/rotate`.
+pub(crate) async fn rotate(mut call: Call) -> Result<Answer, Problem> {
+    let Rotate { grace_seconds, key } = call.json().await?;
+    let grace = grace_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    let how = Rotation { grace, key: key.map(Key::text) };
+    let done = call.hub().credentials().rotate(&call.param("id")?, how, call.principal()?).await?;
+    with(&done.value, "token", done.secret)
 }
 
 /// `POST /api/v1/tokens/{id}/revoke`.
 pub(crate) async fn revoke(mut call: Call) -> Result<Answer, Problem> {
     let Reason { reason } = call.json().await?;
-    one(&call.hub().tokens().revoke(&call.param("id")?, reason, call.principal()?).await?)
+    one(&call.hub().credentials().revoke(&call.param("id")?, reason, call.principal()?).await?)
 }
 
 /// `POST /api/v1/tickets`.

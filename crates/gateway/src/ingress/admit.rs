@@ -77,6 +77,9 @@ pub(crate) fn admit(call: &Call, source: &ActiveSource, draft: Draft, lineage: &
         return Err(problem);
     }
     let mut event = finish(call.now, &source.id, draft, lineage)?;
+    if let Some(once) = &mut event.once {
+        once.window = source.window;
+    }
     event.attributes.schema_violation = violation.map(|v| format!("{}: {}", v.path, v.reason));
     Ok(event)
 }
@@ -96,6 +99,10 @@ pub(crate) fn finish(
     draft: Draft,
     lineage: &Lineage,
 ) -> Result<NewEvent, Problem> {
+    if nexus_services::state::is_own_topic(draft.topic.as_str()) {
+        let message = format!("{} is said by the state store alone; write to PUT /state/{{key}}", draft.topic);
+        return Err(Problem::new(Code::Forbidden, message));
+    }
     if draft.data.len() > EVENT_DATA_BYTES {
         let message = format!("the payload has {} bytes; at most {EVENT_DATA_BYTES} are allowed", draft.data.len());
         return Err(Problem::new(Code::TooLarge, message));

@@ -2,6 +2,8 @@
 
 use nexus_core::{event::NewEvent, id::EventId, limits::ID_BYTES, problem::Problem};
 
+use nexus_services::state::Origin;
+
 use crate::{call::Call, error::malformed};
 
 /// What the headers say of all events of a request.
@@ -50,6 +52,17 @@ impl Lineage {
         Ok(lineage)
     }
 
+    /// It as the origin of a change of state by `who`.
+    pub(crate) fn origin(self, who: &str) -> Origin {
+        Origin {
+            by: who.to_owned(),
+            correlation: self.correlation,
+            causation: self.causation,
+            depth: self.depth,
+            traceparent: self.traceparent,
+        }
+    }
+
     /// The share of one of several events of a request: one `Idempotency-Key` covers them all.
     pub(crate) fn share(&self, n: usize) -> Self {
         Self { key: self.key.as_ref().map(|key| format!("{key}#{n}")), ..self.clone() }
@@ -64,7 +77,8 @@ impl Lineage {
     }
 }
 
-fn id_header(call: &Call, name: &str, shown: &str) -> Result<Option<String>, Problem> {
+/// A header that holds an id.
+pub(crate) fn id_header(call: &Call, name: &str, shown: &str) -> Result<Option<String>, Problem> {
     let Some(value) = call.parts.headers.get(name) else { return Ok(None) };
     match value.to_str().map(str::trim) {
         Ok(text) if id_fits(text) => Ok(Some(text.to_owned())),

@@ -89,7 +89,8 @@ fn url(call: &Call) -> String {
         Some(public) => format!("{}{path}", public.trim_end_matches('/')),
         None => {
             let host = call.header("host").unwrap_or("localhost");
-            format!("http://{host}{path}")
+            let scheme = if call.gate.config.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{host}{path}")
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Routes that administer sources, subscriptions, deliveries, replays, tokens and secrets.
+//! Routes that administer sources, subscriptions, deliveries, replays and secrets.
 
 use http::Method;
 
-use super::{Audit, Auth, Param, Rate, Route, json, route};
+use super::{Audit, Param, Route, json, route};
 use crate::admin::{deliveries, replays, sources, subscriptions, tokens};
 
 const CURSOR: Param = Param { name: "cursor", about: "next_cursor of the page before" };
@@ -191,34 +191,6 @@ pub(crate) static ROUTES: &[Route] = &[
         .may("subscriptions:write")
         .audit(Audit::Writes("replay.cancelled"))
         .gives(json("Replay")),
-    route(Method::GET, "/api/v1/tokens", "list_tokens", |c| Box::pin(tokens::list(c)))
-        .about("Tokens", "List tokens, never their secrets")
-        .may("tokens:read")
-        .gives(json("TokenList")),
-    route(Method::POST, "/api/v1/tokens", "create_token", |c| Box::pin(tokens::create(c)))
-        .about("Tokens", "Make a token with scopes you hold yourself; shown this once")
-        .may("tokens:write")
-        .audit(Audit::Writes("token.created"))
-        .takes(&[json("NewToken")])
-        .gives(json("Token"))
-        .creates(),
-    route(Method::GET, "/api/v1/tokens/{id}", "get_token", |c| Box::pin(tokens::get(c)))
-        .about("Tokens", "One token")
-        .may("tokens:read")
-        .gives(json("Token")),
-    route(Method::POST, "/api/v1/tokens/{id}/revoke", "revoke_token", |c| Box::pin(tokens::revoke(c)))
-        .about("Tokens", "End a token at once")
-        .may("tokens:write")
-        .audit(Audit::Writes("token.revoked"))
-        .takes(&[json("Reason")])
-        .gives(json("Token")),
-    route(Method::POST, "/api/v1/tickets", "create_ticket", |c| Box::pin(tokens::ticket(c)))
-        .about("Tokens", "Trade a token for a one-time ticket that opens a socket within 60 s")
-        .auth(Auth::AnyToken)
-        .rate(Rate::Api)
-        .audit(Audit::Transient)
-        .gives(json("Ticket"))
-        .creates(),
     route(Method::GET, "/api/v1/secrets", "list_secrets", |c| Box::pin(tokens::secrets(c)))
         .about("Secrets", "Names of the secrets for ${secret:NAME}")
         .may("secrets:write")

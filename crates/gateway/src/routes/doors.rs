@@ -4,6 +4,7 @@ use http::Method;
 
 use super::{Audit, Auth, Param, Rate, Route, Shape, json, route};
 use crate::{
+    graphql::http as graphql,
     ingress::{self, publish, webhook},
     stream::{socket, sse},
 };
@@ -26,6 +27,14 @@ const STREAM: &[Param] = &[
     PROOF[1],
     Param { name: "since", about: "go on after this position: a seq, or epoch:seq" },
     Param { name: "filter", about: "topic filters, repeated or comma-separated; everything when absent" },
+];
+
+const GRAPHQL: &[Param] = &[
+    PROOF[0],
+    PROOF[1],
+    Param { name: "query", about: "a GraphQL document; without it, the page" },
+    Param { name: "operationName", about: "which operation of the document" },
+    Param { name: "variables", about: "values of its variables, a JSON object" },
 ];
 
 /// Any provider's body.
@@ -94,4 +103,21 @@ pub(crate) static ROUTES: &[Route] = &[
         .exempt()
         .query(STREAM)
         .gives(Shape { media: "text/event-stream", schema: "Event" }),
+    route(Method::POST, "/graphql", "graphql", |c| Box::pin(graphql::post(c)))
+        .about("GraphQL", "Run a GraphQL query or mutation; each field has its scope")
+        .auth(Auth::AnyToken)
+        .bare()
+        .audit(Audit::Event)
+        .takes(&[json("GraphqlRequest")])
+        .gives(json("GraphqlResponse")),
+    route(Method::GET, "/graphql", "graphql_page", |c| Box::pin(graphql::get(c)))
+        .about(
+            "GraphQL",
+            "A page to try GraphQL on; with ?query= and a token its answer; as a WebSocket graphql-transport-ws",
+        )
+        .auth(Auth::Open)
+        .exempt()
+        .query(GRAPHQL)
+        .gives(Shape { media: "text/html; charset=utf-8", schema: "Text" })
+        .also(&[json("GraphqlResponse")]),
 ];

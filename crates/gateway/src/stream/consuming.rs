@@ -115,6 +115,11 @@ impl Consuming {
         }
     }
 
+    /// Whether `who` may still consume all that is consumed here.
+    pub(crate) fn may_go_on(&self, who: &Presented) -> bool {
+        self.0.iter().all(|(subscription, _)| may_consume(&who.principal, subscription).is_ok())
+    }
+
     fn consume(
         &mut self,
         hub: &Hub,

@@ -13,7 +13,7 @@ use nexus_engine::tail::Start;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Dialect, consuming::Consumption, parse_since, since_form};
+use super::{Dialect, consuming::Consumption, parse_since, since_form, watch::Keys};
 use crate::ingress::{Draft, draft_priority};
 
 /// What a frame asks for.
@@ -39,6 +39,15 @@ pub(crate) enum Asked {
         /// As they were written.
         names: Vec<String>,
     },
+    /// Changes of a key of the state, or of those that begin alike.
+    Watch {
+        /// Which.
+        keys: Keys,
+        /// Where to begin; the present when absent.
+        since: Option<Start>,
+    },
+    /// No more of these.
+    Unwatch(Keys),
     /// An event to store.
     Publish(Box<Draft>),
     /// Something about deliveries of subscriptions that are consumed.
@@ -88,6 +97,10 @@ struct Frame<'a> {
     reason: Value,
     #[serde(default)]
     ms: Value,
+    #[serde(default)]
+    key: Value,
+    #[serde(default)]
+    prefix: Value,
 }
 
 /// Reads a text frame.
@@ -163,12 +176,14 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
             draft.priority = draft_priority(&frame.priority)?;
             Ok(Asked::Publish(Box::new(draft)))
         }
+        Some("watch") => Ok(Asked::Watch { keys: keys(frame)?, since: since(&frame.since)? }),
+        Some("unwatch") => Ok(Asked::Unwatch(keys(frame)?)),
         Some("ping") => Ok(Asked::Ping),
         Some("consume" | "ack" | "nack" | "extend") => consumption(frame).map(Asked::Consumption),
-        _ => Err(wrong(format!(
-            "unknown type {}; subscribe, unsubscribe, publish, consume, ack, nack, extend and ping are known",
-            frame.kind
-        ))),
+        _ => {
+            let known = "subscribe, unsubscribe, publish, watch, unwatch, consume, ack, nack, extend and ping";
+            Err(wrong(format!("unknown type {}; {known} are known", frame.kind)))
+        }
     }
 }
 
@@ -210,6 +225,15 @@ fn number(name: &str, value: &Value) -> Result<Option<u64>, Problem> {
         Value::Null => Ok(None),
         value => value.as_u64().map(Some).ok_or_else(|| wrong(format!("{name} must be a whole number, not {value}"))),
     }
+}
+
+fn keys(frame: &Frame<'_>) -> Result<Keys, Problem> {
+    let text = |value: &Value| match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text.clone())),
+        other => Err(wrong(format!("key and prefix are texts, not {other}"))),
+    };
+    Keys::of(text(&frame.key)?, text(&frame.prefix)?)
 }
 
 fn filters(names: &[String]) -> Result<Vec<TopicFilter>, Problem> {
@@ -280,6 +304,10 @@ mod tests {
             (Some(Dialect::Core), r#"{"type":"nack","lease":"x","delay_ms":"soon"}"#),
             (Some(Dialect::Core), r#"{"type":"nack","lease":"x","reason":7}"#),
             (Some(Dialect::Core), r#"{"type":"extend","lease":"x","ms":1.5}"#),
+            (Some(Dialect::Core), r#"{"type":"watch"}"#),
+            (Some(Dialect::Core), r#"{"type":"watch","key":7}"#),
+            (Some(Dialect::Core), r#"{"type":"watch","key":"a","prefix":"a"}"#),
+            (Some(Dialect::Core), r#"{"type":"unwatch","key":""}"#),
         ];
         for (dialect, text) in cases {
             let refused = read(text).expect_err(text);

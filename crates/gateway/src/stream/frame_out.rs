@@ -10,7 +10,7 @@ use nexus_core::{
 use nexus_engine::tail::Entry;
 use serde_json::{Value, json};
 
-use super::{Dialect, consuming::About};
+use super::{Dialect, consuming::About, watch::Keys};
 
 /// Renderings kept with an entry: (dialect, form of the name), plus the record of `GET /api/v1/events`.
 const NEO: usize = 0;
@@ -137,10 +137,25 @@ pub(crate) fn subscribed(dialect: Dialect, asked: &[String], position: Option<&s
         (Dialect::Core, topics) => json!({"type": word, "topics": topics}),
         (Dialect::Neo | Dialect::Kyros, events) => return json!({"status": word, "events": events}).to_string(),
     };
+    placed(&mut answer, position);
+    answer.to_string()
+}
+
+/// The answer to a watch that was made at a place of the log, or ended.
+pub(crate) fn watched(keys: &Keys, position: Option<&str>) -> String {
+    let word = if position.is_some() { "watching" } else { "unwatched" };
+    let mut answer = match keys {
+        Keys::One(key) => json!({"type": word, "key": key}),
+        Keys::Prefix(prefix) => json!({"type": word, "prefix": prefix}),
+    };
+    placed(&mut answer, position);
+    answer.to_string()
+}
+
+fn placed(answer: &mut Value, position: Option<&str>) {
     if let (Some(position), Some(fields)) = (position, answer.as_object_mut()) {
         fields.insert("position".to_owned(), position.into());
     }
-    answer.to_string()
 }
 
 /// A refusal. A frame of no dialect is answered so that both readers see it.

@@ -4,10 +4,10 @@
 //! it has met the first; meanwhile the first waits, so that every subscription sees the log in order. All frames of a
 //! batch are written together.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use nexus_core::{
     bucket::Bucket,
     event::Seq,
@@ -16,21 +16,17 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::tail::{Batch, Entry, Follower, Start};
+use nexus_services::state::CHANGED;
 use prometheus_client::metrics::counter::Counter;
-use tokio::{io::AsyncReadExt, net::TcpStream};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error, Message, Utf8Bytes,
-        protocol::{CloseFrame, frame::coding::CloseCode},
-    },
-};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::{
     Dialect, Sight, alias,
     consuming::{About, Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
+    watch::Keys,
+    wire::{End, Socket, close, send},
 };
 use crate::{
     consume,
@@ -42,8 +38,6 @@ use crate::{
 
 /// Frames beyond the rate in a row after which the socket is closed.
 const PATIENCE: u32 = 20;
-/// How long a closing socket waits for its client to have read why.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// One filter in one dialect.
 #[derive(Clone, Debug)]
@@ -52,6 +46,33 @@ pub(crate) struct Sub {
     pub(crate) dialect: Dialect,
     /// What it matches, and under which name.
     pub(crate) filter: TopicFilter,
+    /// Only changes of these keys of the state: a watch.
+    pub(crate) keys: Option<Keys>,
+}
+
+impl Sub {
+    /// Everything that a filter matches.
+    pub(crate) fn topics(dialect: Dialect, filter: TopicFilter) -> Self {
+        Self { dialect, filter, keys: None }
+    }
+
+    fn watch(keys: Keys) -> Result<Self, Problem> {
+        let filter = TopicFilter::parse(CHANGED).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+        Ok(Self { dialect: Dialect::Core, filter, keys: Some(keys) })
+    }
+
+    /// Whether they bring the same, however they are written.
+    fn is_like(&self, other: &Self) -> bool {
+        self.dialect == other.dialect && self.keys == other.keys && same(&self.filter, &other.filter)
+    }
+
+    /// Whether it is to bring this event to whoever has this sight.
+    fn shows(&self, entry: &Entry, sight: &Sight) -> bool {
+        match &self.keys {
+            Some(keys) => keys.matches(&entry.event) && sight.sees_key(&entry.event),
+            None => sight.sees(&entry.event),
+        }
+    }
 }
 
 /// A subscription that is still in the past.
@@ -69,18 +90,6 @@ impl CatchUp {
         !self.gap && (self.follower.seq() >= self.until || self.subs.is_empty())
     }
 }
-
-/// Why a session ends.
-enum End {
-    /// The client closed, or the connection broke.
-    Gone,
-    /// We close, and say why.
-    Close(CloseCode, &'static str),
-    /// The client does not read: nothing can be said.
-    Stuck,
-}
-
-type Socket = WebSocketStream<TcpStream>;
 
 /// One socket.
 pub(crate) struct Session {
@@ -121,10 +130,9 @@ impl Session {
 
     /// Runs until either side ends it.
     pub(crate) async fn run(mut self, mut socket: Socket) {
-        match self.serve(&mut socket).await {
-            End::Gone | End::Stuck => {}
-            End::Close(code, reason) => close(socket, code, reason).await,
-        }
+        let end = self.serve(&mut socket).await;
+        self.gate.metrics.closed("websocket", &end);
+        close(socket, &end).await;
     }
 
     async fn serve(&mut self, socket: &mut Socket) -> End {
@@ -133,26 +141,30 @@ impl Session {
         let mut tick = tokio::time::interval(self.gate.config.heartbeat / 4);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut silent = 0u32;
+        let mut changes = self.gate.hub.tokens().changes();
+        // The token may have been changed since the door looked at it.
+        changes.mark_changed();
         loop {
             let ended = tokio::select! {
                 message = socket.next() => {
                     silent = 0;
                     match message {
                         Some(Ok(message)) => self.on_message(socket, message).await,
-                        Some(Err(error)) => Err(ended_by(&error)),
-                        None => Err(End::Gone),
+                        Some(Err(error)) => Err(End::of(&error)),
+                        None => Err(End::Lost),
                     }
                 }
                 batch = next_batch(&mut self.past, &mut self.live) => match batch {
                     Some(batch) => self.on_batch(socket, batch).await,
-                    None => Err(End::Close(CloseCode::Away, "the hub is stopping")),
+                    None => Err(End::Stopping),
                 },
                 came = self.consuming.next() => self.on_delivery(socket, came).await,
                 _ = tick.tick() => {
                     silent += 1;
                     self.on_tick(socket, silent).await
                 }
-                () = stopping.cancelled() => Err(End::Close(CloseCode::Away, "the hub is stopping")),
+                Ok(()) = changes.changed() => self.on_change(),
+                () = stopping.cancelled() => Err(End::Stopping),
             };
             if let Err(end) = ended {
                 return end;
@@ -163,13 +175,24 @@ impl Session {
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
         if !self.who.still_holds(&self.gate.hub) {
-            return Err(End::Close(CloseCode::Policy, "the token was revoked or has expired"));
+            return Err(End::TokenEnded);
         }
         match silent {
-            12.. => Err(End::Close(CloseCode::Policy, "no sign of life")),
+            12.. => Err(End::Silent),
             n if n > 0 && n % 4 == 0 => self.send(socket, vec![Message::Ping(Bytes::new())]).await,
             _ => Ok(()),
         }
+    }
+
+    /// Someone's token was changed or has ended; it may be this one's.
+    fn on_change(&mut self) -> Result<(), End> {
+        if !self.who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        let saw = !self.sight.is_blind();
+        self.sight = Sight::of(&self.who.principal);
+        let lost = saw && self.sight.is_blind();
+        if lost || !self.consuming.may_go_on(&self.who) { Err(End::ScopeLost) } else { Ok(()) }
     }
 
     async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
@@ -178,8 +201,8 @@ impl Session {
             // Pongs are answered by the library when the next write is flushed.
             Message::Ping(_) => return self.send(socket, Vec::new()).await,
             Message::Pong(_) | Message::Frame(_) => return Ok(()),
-            Message::Binary(_) => return Err(End::Close(CloseCode::Unsupported, "send text frames with JSON")),
-            Message::Close(_) => return Err(End::Gone),
+            Message::Binary(_) => return Err(End::Binary),
+            Message::Close(_) => return Err(End::Closed),
         };
         let asked = frame_in::parse(&text);
         // Whoever settles what it was handed is as fast as the hub is: that must not count against it.
@@ -222,7 +245,7 @@ impl Session {
         self.gate.metrics.refused(Code::RateLimited);
         self.over_rate += 1;
         if self.over_rate > PATIENCE {
-            return Err(End::Close(CloseCode::Policy, "too many frames"));
+            return Err(End::TooFast);
         }
         let message = format!("more than {} frames", self.gate.config.frame_rate);
         Ok(Some(frame_out::error(None, Code::RateLimited, &message)))
@@ -250,18 +273,26 @@ impl Session {
             // Consumption answers for itself.
             Asked::Ping | Asked::Consumption(_) => Ok(r#"{"type":"pong"}"#.to_owned()),
             Asked::Subscribe { dialect, filters, names, since } => {
-                let subs = filters.into_iter().map(|filter| Sub { dialect, filter }).collect();
+                let subs = filters.into_iter().map(|filter| Sub::topics(dialect, filter)).collect();
                 let subscribed = self.subscribe(subs, since);
                 let position = subscribed.map_err(|problem| Refused { dialect: Some(dialect), problem })?;
                 Ok(frame_out::subscribed(dialect, &names, Some(&position)))
             }
             Asked::Unsubscribe { dialect, filters, names } => {
-                let gone = |sub: &Sub| sub.dialect == dialect && filters.iter().any(|f| same(f, &sub.filter));
-                self.subs.retain(|sub| !gone(sub));
-                for past in &mut self.past {
-                    past.subs.retain(|sub| !gone(sub));
-                }
+                self.end(&filters.into_iter().map(|filter| Sub::topics(dialect, filter)).collect::<Vec<_>>());
                 Ok(frame_out::subscribed(dialect, &names, None))
+            }
+            Asked::Watch { keys, since } => {
+                let refused = |problem| Refused { dialect: Some(Dialect::Core), problem };
+                keys.permit(&self.sight).map_err(refused)?;
+                let subs = vec![Sub::watch(keys.clone()).map_err(refused)?];
+                let position = self.add(subs, since).map_err(refused)?;
+                Ok(frame_out::watched(&keys, Some(&position)))
+            }
+            Asked::Unwatch(keys) => {
+                let refused = |problem| Refused { dialect: Some(Dialect::Core), problem };
+                self.end(&[Sub::watch(keys.clone()).map_err(refused)?]);
+                Ok(frame_out::watched(&keys, None))
             }
             Asked::Publish(draft) => {
                 let name = draft.name.clone();
@@ -279,9 +310,22 @@ impl Session {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
         }
+        self.add(subs, since)
+    }
+
+    /// No more of these.
+    fn end(&mut self, gone: &[Sub]) {
+        let stays = |sub: &Sub| !gone.iter().any(|g| g.is_like(sub));
+        self.subs.retain(stays);
+        for past in &mut self.past {
+            past.subs.retain(stays);
+        }
+    }
+
+    fn add(&mut self, subs: Vec<Sub>, since: Option<Start>) -> Result<String, Problem> {
         let mut all = self.subs.clone();
         for sub in &subs {
-            all.retain(|held| held.dialect != sub.dialect || !same(&held.filter, &sub.filter));
+            all.retain(|held| !held.is_like(sub));
             all.push(sub.clone());
         }
         if all.len() > SOCKET_SUBSCRIPTIONS || self.past.len() >= SOCKET_SUBSCRIPTIONS {
@@ -332,8 +376,8 @@ impl Session {
         let mut frames = Vec::new();
         match batch {
             Batch::Events(entries) => {
-                for entry in entries.iter().filter(|e| e.event.seq <= until && self.sight.sees(&e.event)) {
-                    render(entry, subs, &mut frames);
+                for entry in entries.iter().filter(|e| e.event.seq <= until) {
+                    render(entry, subs, &self.sight, &mut frames);
                 }
             }
             Batch::Gap { from, to, reason } => {
@@ -361,19 +405,8 @@ impl Session {
         self.send(socket, vec![text(frame.into())]).await
     }
 
-    /// Writes all frames, then flushes once.
     async fn send(&self, socket: &mut Socket, frames: Vec<Message>) -> Result<(), End> {
-        let write = async {
-            for frame in frames {
-                socket.feed(frame).await?;
-            }
-            socket.flush().await
-        };
-        match tokio::time::timeout(self.gate.config.socket_write_timeout, write).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(ended_by(&error)),
-            Err(_) => Err(End::Stuck),
-        }
+        send(socket, self.gate.config.socket_write_timeout, frames).await
     }
 }
 
@@ -388,11 +421,11 @@ async fn next_batch(past: &mut VecDeque<CatchUp>, live: &mut Option<Follower>) -
 }
 
 /// An event once per dialect, under the name that the first matching filter asked for.
-fn render(entry: &Entry, subs: &[Sub], frames: &mut Vec<Message>) {
+fn render(entry: &Entry, subs: &[Sub], sight: &Sight, frames: &mut Vec<Message>) {
     let alias = alias(&entry.event);
     let mut done: [bool; 3] = [false; 3];
     for sub in subs {
-        if done[sub.dialect as usize] {
+        if done[sub.dialect as usize] || !sub.shows(entry, sight) {
             continue;
         }
         if let Some(frame) = frame_out::for_filter(entry, sub.dialect, &sub.filter, alias.as_deref()) {
@@ -410,27 +443,4 @@ fn text(frame: Bytes) -> Message {
 /// Whether two filters match the same topics, however they are written.
 fn same(a: &TopicFilter, b: &TopicFilter) -> bool {
     a.segments() == b.segments()
-}
-
-/// How a broken stream is closed.
-fn ended_by(error: &Error) -> End {
-    match error {
-        Error::Capacity(_) => End::Close(CloseCode::Size, "the message is too large"),
-        Error::Utf8(_) => End::Close(CloseCode::Invalid, "a text frame must be UTF-8"),
-        Error::Protocol(_) => End::Close(CloseCode::Protocol, "not a valid WebSocket frame"),
-        _ => End::Gone,
-    }
-}
-
-/// Says why, then gives the client a moment to read it: closing at once would let the kernel throw the words away.
-async fn close(mut socket: Socket, code: CloseCode, reason: &'static str) {
-    let farewell = async {
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        socket.close(Some(frame)).await.ok()?;
-        let stream = socket.get_mut();
-        let mut rest = [0u8; 4096];
-        while stream.read(&mut rest).await.ok()? > 0 {}
-        Some(())
-    };
-    let _ = tokio::time::timeout(LINGER, farewell).await;
 }

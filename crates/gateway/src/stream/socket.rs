@@ -9,7 +9,6 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::{supervisor::TaskKind, tail::Start};
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -22,12 +21,14 @@ use super::{
     Dialect, parse_since,
     session::{Session, Sub},
     since_form,
+    wire::Socket,
 };
 use crate::{
     answer::{Answer, Body},
     call::Call,
     error::malformed,
     identity::BEARER_PROTOCOL,
+    server::Wire,
 };
 
 /// Buffers of one socket. Events are written from here, so it is the unit in which they reach the kernel.
@@ -50,7 +51,7 @@ pub(crate) async fn everything(call: Call) -> Result<Answer, Problem> {
     if filters.is_empty() {
         filters = TopicFilter::parse(">").into_iter().collect();
     }
-    let subs = filters.into_iter().map(|filter| Sub { dialect: Dialect::Kyros, filter }).collect();
+    let subs = filters.into_iter().map(|filter| Sub::topics(Dialect::Kyros, filter)).collect();
     upgrade(call, subs, since)
 }
 
@@ -84,18 +85,23 @@ fn upgrade(mut call: Call, subs: Vec<Sub>, since: Start) -> Result<Answer, Probl
         let Some(socket) = connect(pending).await else { return };
         Session::new(gate, who, subs, since).run(socket).await;
     });
+    Ok(switching(accept, bearer.then_some(BEARER_PROTOCOL)))
+}
+
+/// 101, with the protocol that was chosen.
+pub(crate) fn switching(accept: HeaderValue, protocol: Option<&'static str>) -> Answer {
     let mut answer = Answer::raw("", Body::full("")).status(StatusCode::SWITCHING_PROTOCOLS);
     answer = answer.header(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     answer = answer.header(header::UPGRADE, HeaderValue::from_static("websocket"));
     answer = answer.header(header::SEC_WEBSOCKET_ACCEPT, accept);
-    if bearer {
-        answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(BEARER_PROTOCOL));
+    if let Some(protocol) = protocol {
+        answer = answer.header(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     }
-    Ok(answer)
+    answer
 }
 
 /// The accept key, or what is wrong with the handshake.
-fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
+pub(crate) fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     let has = |name: header::HeaderName, word: &str| {
         let values = headers.get_all(name);
         values
@@ -115,7 +121,7 @@ fn handshake(headers: &HeaderMap) -> Result<HeaderValue, Problem> {
     HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(|_| malformed("Sec-WebSocket-Key is unusable"))
 }
 
-async fn connect(pending: OnUpgrade) -> Option<WebSocketStream<TcpStream>> {
+pub(crate) async fn connect(pending: OnUpgrade) -> Option<Socket> {
     let upgraded = match pending.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -123,7 +129,7 @@ async fn connect(pending: OnUpgrade) -> Option<WebSocketStream<TcpStream>> {
             return None;
         }
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+    let Ok(parts) = upgraded.downcast::<TokioIo<Wire>>() else {
         tracing::error!("an upgraded connection is not the one that was served");
         return None;
     };

@@ -133,12 +133,22 @@ async fn one_connection_survives_a_hundred_refusals() {
     rig.stop().await;
 }
 
+/// A refusal of what is no request has the body of every other.
+fn refusal(answer: &str, status: u16) {
+    let (head, body) = answer.split_once("\r\n\r\n").expect("head and body");
+    assert!(head.contains("x-request-id: ") && head.contains("application/problem+json"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!((&body["success"], &body["status"]), (&false.into(), &status.into()), "{body}");
+    assert!(body["code"].is_string() && body["error"]["message"].is_string() && body["requestId"].is_string());
+}
+
 #[tokio::test]
 async fn raw_nonsense_and_oversized_heads_end_the_connection_and_nothing_else() {
     let rig = Rig::new().await;
     for bytes in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"GARBAGE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
         let answer = rig.raw(bytes).await;
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer:?}");
+        refusal(&answer, 400);
     }
     let big = format!("GET /health HTTP/1.1\r\nhost: x\r\nx-big: {}\r\n\r\n", "y".repeat(100_000));
     let answer = rig.raw(big.as_bytes()).await;
@@ -146,6 +156,9 @@ async fn raw_nonsense_and_oversized_heads_end_the_connection_and_nothing_else() 
     let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
     let answer = rig.raw(format!("GET /health HTTP/1.1\r\nhost: x\r\n{many}\r\n").as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    refusal(&answer, 431);
+    let metrics = rig.metrics().await;
+    assert!(metrics[r#"nexus_refused_requests_total{reason="MALFORMED"}"#] >= 3.0, "{metrics:?}");
     assert_eq!(rig.send("GET", "/health", &[], b"").await.status, 200);
     rig.stop().await;
 }

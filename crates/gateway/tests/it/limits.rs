@@ -39,11 +39,43 @@ async fn ten_a_second_per_address_and_a_second_address_is_unaffected() {
     let refused = first.iter().find(|r| r.status == 429).expect("one is refused");
     assert_eq!(refused.refusal(), (429, "RATE_LIMITED"));
     assert_eq!(refused.body["retryable"], true);
-    assert_eq!((refused.header("retry-after"), refused.header("ratelimit-limit")), ("1", "10/s"));
+    assert_eq!((refused.header("retry-after"), refused.header("ratelimit-limit")), ("1", "10"));
+    assert_eq!((refused.header("ratelimit-remaining"), refused.header("ratelimit-policy")), ("0", "10;w=1"));
     assert!(first.iter().all(|r| matches!(r.status.as_u16(), 200 | 429)));
     assert_eq!(accepted(&burst(&rig, "s", "203.0.113.2", 5).await), 5);
     rig.clock.advance(Duration::from_secs(1));
     assert_eq!(accepted(&burst(&rig, "s", "203.0.113.1", 5).await), 5);
+    rig.stop().await;
+}
+
+/// C-076, K-165
+#[tokio::test]
+async fn every_counted_answer_says_where_its_caller_stands_and_another_is_unaffected() {
+    let api_rate = Some("3/m".parse().expect("a rate"));
+    let rig = Rig::with(GatewayConfig { api_rate, ..unlimited() }).await;
+    let (one, two) = (rig.token("one", &["sources:read"]).await, rig.token("two", &["sources:read"]).await);
+    let get = |token: String| {
+        let rig = &rig;
+        async move {
+            let bearer = format!("Bearer {token}");
+            rig.send("GET", "/api/v1/sources", &[("authorization", bearer.as_str())], b"").await
+        }
+    };
+    for left in ["2", "1", "0"] {
+        let reply = get(one.clone()).await;
+        assert_eq!((reply.status.as_u16(), reply.header("ratelimit-remaining")), (200, left));
+        assert_eq!((reply.header("ratelimit-limit"), reply.header("ratelimit-policy")), ("3", "3;w=60"));
+        let reset: u64 = reply.header("ratelimit-reset").parse().expect("seconds");
+        assert!((1..=60).contains(&reset), "{reset}");
+    }
+    let refused = get(one.clone()).await;
+    assert_eq!(refused.refusal(), (429, "RATE_LIMITED"));
+    let after: u64 = refused.header("retry-after").parse().expect("seconds");
+    assert!((15..=20).contains(&after), "{after}");
+    assert_eq!(get(two).await.status, 200);
+    assert!(rig.send("GET", "/health", &[], b"").await.headers.get("ratelimit-limit").is_none(), "it is not counted");
+    rig.clock.advance(Duration::from_secs(21));
+    assert_eq!(get(one).await.status, 200);
     rig.stop().await;
 }
 

@@ -228,6 +228,7 @@ async fn wrong_frames_are_answered_and_the_socket_goes_on() {
     rig.stop().await;
 }
 
+/// C-164
 #[tokio::test]
 async fn frames_that_can_not_be_answered_close_the_socket_with_their_code() {
     let rig = Rig::new().await;
@@ -252,6 +253,15 @@ async fn frames_that_can_not_be_answered_close_the_socket_with_their_code() {
         let sent = code.to_be_bytes();
         assert!(answer.windows(2).any(|w| w == sent), "{code}: {:?}", String::from_utf8_lossy(&answer));
     }
+    // Each end is counted by its reason, a client's own goodbye too.
+    let mut bye = rig.socket("/ws").await;
+    within(bye.0.close(None)).await.expect("closed");
+    while within(bye.0.next()).await.is_some_and(|frame| frame.is_ok()) {}
+    let metrics = rig.metrics().await;
+    let closed =
+        |reason: &str| metrics[&format!("nexus_websocket_closes_total{{kind=\"websocket\",reason=\"{reason}\"}}")];
+    assert_eq!((closed("binary"), closed("too_large"), closed("not_text"), closed("bad_frame")), (1.0, 1.0, 1.0, 2.0));
+    assert_eq!((closed("client"), closed("silent")), (1.0, 0.0));
     rig.stop().await;
 }
 
@@ -317,5 +327,30 @@ async fn many_sockets_hear_every_event_in_order() {
             assert_eq!(socket.hear().await["payload"], n);
         }
     }
+    rig.stop().await;
+}
+
+/// C-074
+#[tokio::test]
+async fn an_idle_socket_is_pinged_and_a_silent_one_is_closed() {
+    let heartbeat = std::time::Duration::from_millis(400);
+    let rig = Rig::with(GatewayConfig { heartbeat, ..unlimited() }).await;
+    let mut socket = rig.socket("/ws").await;
+    assert_eq!(socket.ask(&json!({"type": "subscribe", "topic": "a.*"})).await["type"], "subscribed");
+    // The client library answers each ping while it is read, so the socket lives on.
+    for _ in 0..3 {
+        let ping = within(socket.0.next()).await.expect("a frame").expect("no error");
+        assert!(matches!(ping, Message::Ping(_)), "{ping:?}");
+        within(socket.0.flush()).await.expect("the pong leaves");
+    }
+    assert_eq!(socket.ask(&json!({"type": "unsubscribe", "topic": "a.*"})).await["type"], "unsubscribed");
+    rig.publish("a.b", "{}").await;
+    assert_eq!(socket.ask(&json!({"type": "ping"})).await, json!({"type": "pong"}), "unsubscribed: nothing more");
+    // One that never answers is closed: its end is counted, as nobody reads the reason.
+    let deaf = rig.socket("/ws").await;
+    let silent = "nexus_websocket_closes_total{kind=\"websocket\",reason=\"silent\"}";
+    let counted = async { while rig.metrics().await[silent] < 1.0 {} };
+    within(counted).await;
+    drop(deaf);
     rig.stop().await;
 }

@@ -20,7 +20,8 @@ fn routes() -> Vec<Walked> {
                 assert!(operation[class].is_string(), "{method} {path} lacks {class}");
             }
             let path = path.replace("{source}", "pay").replace("{topic}", "a.b");
-            let path = path.replace("{id}", "1").replace("{name}", "n").replace("{subscription}", "n");
+            let path = path.replace("{id}", "1").replace("{name}", "n").replace("{key}", "k");
+            let path = path.replace("{subscription}", "n");
             found.push(Walked { method: method.to_ascii_uppercase(), path, auth });
         }
     }
@@ -44,6 +45,7 @@ fn documented(route: &Walked, reply: &Reply, status: u16) {
     }
 }
 
+/// K-160
 #[tokio::test]
 async fn each_route_demands_its_proof_and_its_scope() {
     let rig = Rig::new().await;
@@ -64,21 +66,27 @@ async fn each_route_demands_its_proof_and_its_scope() {
         headers.push(("authorization", &bearer));
         let with = rig.send(&route.method, &route.path, &headers, b"").await;
         match route.auth.as_str() {
-            "open" => assert_eq!(without.status, 200, "{} {}", route.method, route.path),
+            "open" => {
+                // Not as a socket: the one open route that can be one wants more than these headers then.
+                let plain = rig.send(&route.method, &route.path, &[], b"").await;
+                assert_eq!(plain.status, 200, "{} {}", route.method, route.path);
+            }
             "signature" => {
                 documented(&route, &without, 401);
                 documented(&route, &with, 401);
             }
             "any token" => {
                 documented(&route, &without, 401);
-                assert!(with.status.is_success(), "{} {}: {}", route.method, route.path, with.text);
+                let let_in = with.status.is_success() || matches!(with.status.as_u16(), 400 | 422);
+                assert!(let_in, "{} {}: {}", route.method, route.path, with.text);
             }
             auth if auth.contains("test clock") => documented(&route, &without, 404),
             auth => {
+                let auth = auth.strip_prefix("the token itself, or ").unwrap_or(auth);
                 assert!(auth.starts_with("scope "), "{auth}");
                 documented(&route, &without, 401);
                 documented(&route, &with, 403);
-                let scope = auth.trim_start_matches("scope ").split(' ').next().expect("a scope");
+                let scope = auth.trim_start_matches("scope ").split([' ', ',']).next().expect("a scope");
                 assert!(with.body["message"].as_str().is_some_and(|m| m.contains(scope)), "{}", with.text);
             }
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use nexus_store::Checks;
 
 use crate::{
     cli::Global,
@@ -65,9 +66,9 @@ pub(crate) fn restore(global: &Global, args: &Restore) -> Result<(), Failure> {
     if !args.file.is_file() {
         return Err(Failure::usage(format!("there is no file {}", args.file.display())));
     }
-    let bar = progress::bar(None, "events", global.json);
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let head = offline::restore(&args.file, dir)?;
+    let bar = progress::bar(Some(0), "events", global.json);
+    let show = progress::show(&bar);
+    let head = offline::restore(&args.file, dir, &Checks { progress: Some(&show), ..Checks::default() })?;
     bar.finish_and_clear();
     if !config.data.key_path().exists() {
         note(&format!(

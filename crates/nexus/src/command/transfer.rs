@@ -105,6 +105,7 @@ pub(crate) async fn import(global: &Global, args: &Import) -> Result<(), Failure
     let bar = progress::bar(file.metadata().ok().map(|m| m.len()), "bytes", global.json);
     let mut reader = BufReader::new(file);
     let (mut stored, mut repeated, mut erased) = (0, 0, 0);
+    let mut epoch = None;
     loop {
         let (batch, lines) = next_lines(&mut reader).map_err(wrong)?;
         if lines == 0 {
@@ -116,13 +117,17 @@ pub(crate) async fn import(global: &Global, args: &Import) -> Result<(), Failure
         stored += count("stored");
         repeated += count("repeated");
         erased += count("erased");
+        epoch = epoch.or_else(|| report.get("epoch").and_then(Value::as_u64));
         bar.inc(u64::try_from(size).unwrap_or(0));
     }
     bar.finish_and_clear();
-    let done = serde_json::json!({"stored": stored, "repeated": repeated, "erased": erased});
+    let done = serde_json::json!({"stored": stored, "repeated": repeated, "erased": erased, "epoch": epoch});
     global.screen().either(&done, || {
+        let begun = epoch.map_or_else(String::new, |epoch| {
+            format!("; the hub was empty, so its log goes on in epoch {epoch}: positions of the exported log get a gap notice")
+        });
         format!(
-            "imported {} events; {} were there already, {} had no data any more",
+            "imported {} events; {} were there already, {} had no data any more{begun}",
             text(&done, "stored"),
             text(&done, "repeated"),
             text(&done, "erased")

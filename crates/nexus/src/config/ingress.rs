@@ -15,13 +15,23 @@ pub(crate) struct Ingress {
     pub(crate) rate_limit: RateLimit,
     /// Publishing per token.
     pub(crate) publish_rate: RateLimit,
-    /// Administration per token.
+    /// Administration, reads and commands per token.
     pub(crate) api_rate: RateLimit,
+    /// Sockets and streams opened per client address.
+    pub(crate) stream_rate: RateLimit,
+    /// Frames that one socket sends.
+    pub(crate) frame_rate: Rate,
 }
 
 impl Default for Ingress {
     fn default() -> Self {
         let per_second = |count| RateLimit(Some(Rate { count, per: Duration::from_secs(1) }));
-        Self { rate_limit: per_second(10), publish_rate: RateLimit(None), api_rate: per_second(1_000) }
+        Self {
+            rate_limit: per_second(10),
+            publish_rate: RateLimit(None),
+            api_rate: per_second(1_000),
+            stream_rate: per_second(2_000),
+            frame_rate: Rate { count: 200, per: Duration::from_secs(1) },
+        }
     }
 }

@@ -11,10 +11,19 @@ use toml::{Table, Value};
 
 use super::{Config, ConfigError, Secrets, log::Format};
 
-/// Keys that stand at the top of the file because the Integration Core's configuration has them there.
-const SEED_KEYS: [&str; 3] = ["api_host", "api_port", "compat_port"];
+/// Keys that stand at the top of the file because the Integration Core's configuration has them there, and the section
+/// and name under which they go on.
+const SEED_KEYS: [(&str, &str, &str); 4] = [
+    ("api_host", "server", "api_host"),
+    ("api_port", "server", "api_port"),
+    ("compat_port", "server", "compat_port"),
+    ("state_file", "state", "file"),
+];
 /// Sections of the file.
-const SECTIONS: [&str; 7] = ["server", "data", "ingress", "delivery", "retention", "alerts", "log"];
+const SECTIONS: [&str; 11] =
+    ["server", "data", "tls", "jwt", "ingress", "delivery", "services", "retention", "state", "alerts", "log"];
+/// Least time that versions of state are kept; longer than a transaction may wait for being confirmed.
+const LEAST_AGE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// Names that differ so much are no misspelling of one another.
 const SIMILAR: f64 = 0.6;
 
@@ -51,6 +60,9 @@ pub(crate) struct Flags {
     pub(crate) data: Option<PathBuf>,
     pub(crate) listen: Vec<String>,
     pub(crate) log_format: Option<Format>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) plain_http: bool,
 }
 
 /// A configuration and where it came from.
@@ -67,7 +79,7 @@ pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, C
     let mut table = file.as_deref().map(read_file).transpose()?.unwrap_or_default();
     let place = file.as_ref().map_or_else(String::new, |f| f.display().to_string());
     lift_seed_keys(&mut table);
-    let known: Vec<&str> = SECTIONS.iter().chain(&SEED_KEYS).copied().collect();
+    let known: Vec<&str> = SECTIONS.into_iter().chain(SEED_KEYS.map(|(key, ..)| key)).collect();
     for key in table.keys() {
         if !known.contains(&key.as_str()) {
             return Err(unknown(&place, key, &known));
@@ -77,9 +89,13 @@ pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, C
     let mut config = Config {
         server: layers.section("server")?,
         data: layers.section("data")?,
+        tls: layers.section("tls")?,
+        jwt: layers.section("jwt")?,
         ingress: layers.section("ingress")?,
         delivery: layers.section("delivery")?,
+        services: layers.section("services")?,
         retention: layers.section("retention")?,
+        state: layers.section("state")?,
         alerts: layers.section("alerts")?,
         log: layers.section("log")?,
     };
@@ -108,12 +124,12 @@ fn read_file(file: &Path) -> Result<Table, ConfigError> {
 }
 
 fn lift_seed_keys(table: &mut Table) {
-    for key in SEED_KEYS {
+    for (key, section, name) in SEED_KEYS {
         if let Some(value) = table.remove(key) {
-            let server = table.entry("server").or_insert_with(|| Value::Table(Table::new()));
-            // A `server` that is no table is refused later, with its own message.
-            if let Some(server) = server.as_table_mut() {
-                server.entry(key).or_insert(value);
+            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+            // A section that is no table is refused later, with its own message.
+            if let Some(section) = section.as_table_mut() {
+                section.entry(name).or_insert(value);
             }
         }
     }
@@ -220,6 +236,13 @@ fn apply_flags(config: &mut Config, flags: &Flags) {
     if !flags.listen.is_empty() {
         config.server.listen.clone_from(&flags.listen);
     }
+    if flags.tls_cert.is_some() {
+        config.tls.cert.clone_from(&flags.tls_cert);
+    }
+    if flags.tls_key.is_some() {
+        config.tls.key.clone_from(&flags.tls_key);
+    }
+    config.server.plain_http |= flags.plain_http;
     if let Some(format) = flags.log_format {
         config.log.format = format;
     }
@@ -237,6 +260,28 @@ fn check(config: &Config) -> Result<(), ConfigError> {
         if let Err(e) = nexus_core::topic::TopicFilter::parse(&rule.filter) {
             return wrong("[[retention.events]] filter", e.to_string());
         }
+        if rule.age.is_none() && rule.size.is_none() {
+            let reason = format!("the rule for {:?} needs an age, a size or both", rule.filter);
+            return wrong("[[retention.events]]", reason);
+        }
+    }
+    if let Err(reason) = config.tls.files() {
+        return wrong("[tls]", reason);
+    }
+    if let Err(reason) = config.jwt.check() {
+        return wrong("[jwt]", reason);
+    }
+    if let Some(reason) = config.services.wrong() {
+        return wrong("[services]", reason);
+    }
+    if config.state.history_versions < nexus_services::state::FEWEST_VERSIONS {
+        return wrong("[state] history_versions", "at least 2 are needed, to undo the last".into());
+    }
+    if config.state.history_age.0 < LEAST_AGE {
+        return wrong("[state] history_age", "at least 1d is needed, to undo a transaction".into());
+    }
+    if config.state.snapshot_interval.0.is_zero() {
+        return wrong("[state] snapshot_interval", "it can't be 0; file = \"off\" ends snapshots".into());
     }
     if config.server.connections == 0 || config.data.readers == 0 {
         return wrong("[server] connections, [data] readers", "at least 1 is needed".into());
@@ -281,6 +326,20 @@ mod tests {
     fn the_seeds_names_stand_at_the_top() {
         let config = from("api_host = \"0.0.0.0\"\napi_port = 8081\ncompat_port = 8000\n", &Environment::default());
         assert_eq!(config.expect("valid").server.addresses(), ["0.0.0.0:8081", "0.0.0.0:8000"]);
+    }
+
+    #[test]
+    fn the_state_file_has_the_seeds_name_and_lies_in_the_data_folder() {
+        let file = |text: &str, environment: &Environment| {
+            from(text, environment).expect("valid").state.file_in(Path::new("/d"))
+        };
+        let none = Environment::default();
+        assert_eq!(file("", &none), Some("/d/nexus_state.json".into()));
+        assert_eq!(file("state_file = \"x.json\"\n", &none), Some("/d/x.json".into()));
+        assert_eq!(file("[state]\nfile = \"/e/x.json\"\n", &none), Some("/e/x.json".into()));
+        assert_eq!(file("", &Environment::of([("NEXUS_STATE_FILE", "off")])), None);
+        assert!(from("[state]\nhistory_versions = 1\n", &none).is_err());
+        assert!(from("[[state.policies]]\nname = \"a\"\nprefix = \"\"\non_conflict = \"no\"\n", &none).is_err());
     }
 
     #[test]

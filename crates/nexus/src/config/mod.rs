@@ -7,11 +7,15 @@ mod alerts;
 mod data;
 mod delivery;
 mod ingress;
+mod jwt;
 mod load;
 mod log;
 mod retention;
 mod secrets;
 mod server;
+mod services;
+mod state;
+mod tls;
 mod value;
 
 use serde::Serialize;
@@ -21,11 +25,15 @@ pub(crate) use self::{
     data::Data,
     delivery::Delivery,
     ingress::Ingress,
+    jwt::Jwt,
     load::{Environment, Flags, Loaded, load},
     log::{Format, Log},
     retention::Retention,
     secrets::{Secrets, permissions_file, read_permissions},
     server::Server,
+    services::Services,
+    state::State,
+    tls::Tls,
 };
 
 /// Everything that can be set, with nothing left open.
@@ -33,9 +41,13 @@ pub(crate) use self::{
 pub(crate) struct Config {
     pub(crate) server: Server,
     pub(crate) data: Data,
+    pub(crate) tls: Tls,
+    pub(crate) jwt: Jwt,
     pub(crate) ingress: Ingress,
     pub(crate) delivery: Delivery,
+    pub(crate) services: Services,
     pub(crate) retention: Retention,
+    pub(crate) state: State,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
 }

@@ -38,6 +38,8 @@ pub(crate) struct Server {
     pub(crate) drain: Period,
     /// Open files the process asks the system for.
     pub(crate) open_files: u64,
+    /// Plain HTTP may be spoken beyond this machine.
+    pub(crate) plain_http: bool,
 }
 
 impl Default for Server {
@@ -58,6 +60,7 @@ impl Default for Server {
             heartbeat: seconds(20),
             drain: seconds(10),
             open_files: 65_536,
+            plain_http: false,
         }
     }
 }

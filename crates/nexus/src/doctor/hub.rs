@@ -5,6 +5,7 @@ use std::time::Duration;
 use nexus_client::{Client, Error};
 use nexus_core::time::{Clock, Timestamp};
 use nexus_engine::clock::SystemClock;
+use nexus_store::Checks;
 use serde_json::Value;
 
 use super::Finding;
@@ -70,9 +71,20 @@ pub(super) async fn chain(global: &Global, config: &Config, hub: Option<&Running
     if !offline::has_database(dir) {
         return Finding::ok("chain", "there is no log yet");
     }
-    let report = offline::verify(dir, None);
+    // Where the key can't be read, the finding about the key says so.
+    let signers = offline::signers(config).unwrap_or_default();
+    let report = offline::verify(dir, &Checks { signers: &signers, ..Checks::default() });
     match report.get("ok").and_then(Value::as_bool) {
-        Some(true) => Finding::ok("chain", format!("{} events verify, up to seq {}", report["events"], report["last"])),
+        Some(true) => {
+            let cut = report["cut"]["seq"].as_u64();
+            let cut = cut.map_or_else(String::new, |seq| match report["cut"]["known"].as_bool() {
+                Some(_) => format!("; this hub cut it after seq {seq} and signed that"),
+                None => format!(
+                    "; it was cut after seq {seq}, signed by a key that can't be checked without the key of the secrets"
+                ),
+            });
+            Finding::ok("chain", format!("{} events verify, up to seq {}{cut}", report["events"], report["last"]))
+        }
         _ => Finding::fail("chain", text(&report, "problem"), remedy),
     }
 }

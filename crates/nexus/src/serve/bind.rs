@@ -12,10 +12,10 @@ pub(crate) struct Bound {
 }
 
 /// Binds every address. The first one must be had; of the others, one that is taken is only a warning.
-pub(crate) fn bind(addresses: &[String]) -> Result<Vec<Bound>, Failure> {
+pub(crate) fn bind(addresses: &[String], tls: bool) -> Result<Vec<Bound>, Failure> {
     let mut bound = Vec::new();
     for address in addresses {
-        match bind_one(address) {
+        match bind_one(address, tls) {
             Ok(one) => bound.push(one),
             Err(reason) if bound.is_empty() => {
                 return Err(Failure::failed(format!(
@@ -30,13 +30,24 @@ pub(crate) fn bind(addresses: &[String]) -> Result<Vec<Bound>, Failure> {
     Ok(bound)
 }
 
-fn bind_one(address: &str) -> Result<Bound, String> {
+fn bind_one(address: &str, tls: bool) -> Result<Bound, String> {
     let mut candidates =
         address.to_socket_addrs().map_err(|e| format!("{e} (write HOST:PORT, for example 127.0.0.1:8080)"))?;
     let candidate = candidates.next().ok_or("it names no address")?;
     let listener = TcpListener::bind(candidate).map_err(|e| e.to_string())?;
     let local = listener.local_addr().map_err(|e| e.to_string())?;
-    Ok(Bound { url: format!("http://{local}"), listener })
+    let scheme = if tls { "https" } else { "http" };
+    Ok(Bound { url: format!("{scheme}://{local}"), listener })
+}
+
+/// Ends the start when an address can be reached from elsewhere: whoever sits on the way could read every token.
+pub(crate) fn refuse_plain(bound: &[Bound]) -> Result<(), Failure> {
+    let open = bound.iter().filter_map(|b| b.listener.local_addr().ok()).find(|a| !a.ip().to_canonical().is_loopback());
+    let Some(address) = open else { return Ok(()) };
+    Err(Failure::usage(format!(
+        "{address} can be reached from other machines, and without TLS everything sent there can be read on the way; set \
+         --tls-cert and --tls-key, or list the proxy in front under [server] trusted_proxies, or say --plain-http"
+    )))
 }
 
 #[cfg(test)]
@@ -47,9 +58,19 @@ mod tests {
     fn a_taken_second_address_is_no_reason_to_stop_but_a_taken_first_one_is() {
         let holder = TcpListener::bind("127.0.0.1:0").expect("a port");
         let held = holder.local_addr().expect("an address").to_string();
-        let bound = bind(&["127.0.0.1:0".into(), held.clone()]).expect("the first is free");
+        let bound = bind(&["127.0.0.1:0".into(), held.clone()], false).expect("the first is free");
         assert_eq!(bound.len(), 1);
-        assert!(bind(&[held]).is_err());
-        assert!(bind(&["nonsense".into()]).is_err());
+        assert!(bind(&[held], false).is_err());
+        assert!(bind(&["nonsense".into()], false).is_err());
+    }
+
+    #[test]
+    fn plain_http_beyond_this_machine_is_refused_with_what_to_do() {
+        let local = bind(&["127.0.0.1:0".into(), "[::1]:0".into()], false).expect("bound");
+        assert!(refuse_plain(&local).is_ok());
+        let open = bind(&["127.0.0.1:0".into(), "0.0.0.0:0".into()], false).expect("bound");
+        let refused = refuse_plain(&open).expect_err("refused");
+        assert_eq!(refused.exit_code(), 2);
+        assert!(refused.to_string().contains("--plain-http"));
     }
 }

@@ -15,15 +15,19 @@ use nexus_core::{
     topic::TopicFilter,
 };
 use nexus_engine::{
-    Hub, HubConfig, StartError, alerts::AlertTarget, delivery::machine::Policy, retention::RetentionRule,
-    sources::EnvironmentSecrets, tokens::NewToken,
+    Hub, HubConfig, StartError,
+    alerts::AlertTarget,
+    delivery::machine::Policy,
+    retention::{Keeping, RetentionRule},
+    sources::EnvironmentSecrets,
+    tokens::NewToken,
 };
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
-use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
+use nexus_services::{Registry, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
-use super::{Plan, key::read_key, permissions};
+use super::{Plan, jwks, key::read_key, permissions, tls::TlsFiles};
 use crate::{
     command::backup::whole,
     config::Config,
@@ -38,7 +42,7 @@ pub(super) struct Built {
 }
 
 /// Builds everything below the doors.
-pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
+pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, Failure> {
     let config = &plan.config;
     make_folder(&config.data.dir)?;
     let store = open_store(plan)?;
@@ -50,18 +54,31 @@ pub(super) async fn build(plan: &Plan) -> Result<Built, Failure> {
     let hub = builder.start().await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
-    let gateway = gateway_config(plan)?;
-    let rooms = rooms(hub).await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    let gateway = GatewayConfig { tls: tls.map(|files| files.watch(&hub)), ..gateway_config(plan)? };
+    let rooms = rooms(hub, config, state_options(plan))
+        .await
+        .map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     Ok(Built { rooms, store, gateway })
 }
 
 /// The hub's customers; their timers fire from here on.
-async fn rooms(hub: Hub) -> Result<Rooms, StartError> {
+async fn rooms(hub: Hub, config: &Config, state: StateOptions) -> Result<Rooms, StartError> {
     let plugins = Arc::new(NoPlugins);
-    let registry = Registry::open(&hub, RegistryOptions::default(), Arc::clone(&plugins) as _).await?;
-    let state = StateStore::open(&hub, StateOptions::default(), plugins).await?;
+    let registry = Registry::open(&hub, config.services.options(), Arc::clone(&plugins) as _).await?;
+    let state = StateStore::open(&hub, state, plugins).await?;
     hub.start_timers();
     Ok(Rooms { hub, registry, state })
+}
+
+fn state_options(plan: &Plan) -> StateOptions {
+    let Config { state, data, .. } = &plan.config;
+    StateOptions {
+        history_versions: state.history_versions,
+        history_age: state.history_age.0,
+        file: state.file_in(&data.dir),
+        snapshot_interval: state.snapshot_interval.0,
+        policies: state.rules(),
+    }
 }
 
 /// For its owner only: the log holds what customers sent.
@@ -93,8 +110,14 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
     let rules = retention.events.iter().map(|rule| {
         let filter =
             TopicFilter::parse(&rule.filter).map_err(|e| Failure::usage(format!("[[retention.events]]: {e}")))?;
-        Ok(RetentionRule { filter, max_age: rule.age.0, grace: rule.grace.0 })
+        let (max_age, max_bytes) = (rule.age.map(|age| age.0), rule.size.map(|size| size.0));
+        Ok(RetentionRule { filter, max_age, max_bytes, grace: rule.grace.0 })
     });
+    let extra_ca = match &delivery.ca_file {
+        None => Vec::new(),
+        Some(file) => std::fs::read(file)
+            .map_err(|e| Failure::usage(format!("[delivery] ca_file: {} can't be read: {e}", file.display())))?,
+    };
     Ok(HubConfig {
         policy: Policy {
             breaker: BreakerPolicy { failures: delivery.breaker_failures, open_for: delivery.breaker_open.0 },
@@ -107,14 +130,16 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             by_source: plan.secrets.by_source.clone(),
         },
         alerts: discord.into_iter().chain(http).collect(),
-        retention: rules.collect::<Result<_, Failure>>()?,
+        keeping: Keeping { rules: rules.collect::<Result<_, Failure>>()?, receipts: retention.receipts.0 },
         client: ClientOptions {
             connect_timeout: delivery.connect_timeout.0,
             max_idle_per_host: delivery.idle_connections,
             pool_idle: delivery.idle_time.0,
+            extra_ca,
             ..ClientOptions::default()
         },
         otlp_endpoint: log.otlp_endpoint.clone(),
+        jwt: jwks::settings(&plan.config.jwt)?,
     })
 }
 
@@ -130,6 +155,8 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
         ingress_rate: ingress.rate_limit.0,
         publish_rate: ingress.publish_rate.0,
         api_rate: ingress.api_rate.0,
+        stream_rate: ingress.stream_rate.0,
+        frame_rate: ingress.frame_rate,
         connections: server.connections,
         sockets: server.sockets,
         header_timeout: server.header_timeout.0,
@@ -140,19 +167,28 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
     })
 }
 
-/// The first start leaves one token, so that there is a way in: in a file for this machine, and shown once.
+/// The first start leaves one token, so that there is a way in: in a file for this machine, and shown once. The file comes
+/// first: a crash in between leaves one that opens nothing, and the next start makes another.
 async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
     if !hub.tokens().is_empty() {
         return Ok(());
     }
-    let admin: Scope = "admin".parse().map_err(Failure::Failed)?;
+    let (admin, by): (Scope, _) = ("admin".parse().map_err(Failure::Failed)?, Principal::admin("cli"));
     let new = NewToken { name: "admin".into(), scopes: vec![admin], expires_at: None };
-    let made = hub.tokens().create(new, &Principal::admin("cli")).await.map_err(|e| Failure::failed(e.message))?;
-    let Some(token) = made.secret else { return Err(Failure::failed("the first token has no secret")) };
+    let plan = hub.tokens().plan_create(new, &by).map_err(|e| Failure::failed(e.message))?;
+    let Some(token) = plan.secret.clone() else { return Err(Failure::failed("the first token has no secret")) };
     let file = dir.join(nexus_client::discover::TOKEN_FILE);
-    let wrong = |e: std::io::Error| Failure::failed(format!("{} can't be written: {e}", file.display()));
-    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(wrong)?;
-    writeln!(out, "{token}").and_then(|()| out.sync_all()).map_err(wrong)?;
+    write_token(dir, &file, &token)
+        .map_err(|e| Failure::failed(format!("{} can't be written: {e}", file.display())))?;
+    plan.carry_out(hub.desk()).await.map_err(|e| Failure::failed(e.message))?;
     note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
     Ok(())
+}
+
+/// On the disk, its name in the folder included.
+fn write_token(dir: &Path, file: &Path, token: &str) -> std::io::Result<()> {
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    writeln!(out, "{token}")?;
+    out.sync_all()?;
+    std::fs::File::open(dir)?.sync_all()
 }

@@ -5,9 +5,11 @@
 
 mod bind;
 mod build;
+mod jwks;
 mod key;
 mod permissions;
 mod run;
+mod tls;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -35,6 +37,15 @@ pub(crate) struct Arguments {
     /// Address to listen on; repeat it for several [default: 127.0.0.1:8080, or 0.0.0.0:$PORT]
     #[arg(long, value_name = "ADDR")]
     listen: Vec<String>,
+    /// Certificate chain for TLS, as PEM (with --tls-key); read again when it changes
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Key of the certificate, as PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// Speak plain HTTP also beyond this machine: tokens and events can then be read on the way
+    #[arg(long)]
+    plain_http: bool,
     /// Form of log lines [default: pretty at a terminal, JSON otherwise]
     #[arg(long, value_enum, value_name = "FORM")]
     log_format: Option<Format>,
@@ -70,6 +81,9 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result<(), Failure> {
         data: global.data.clone(),
         listen: args.listen.clone(),
         log_format: args.log_format,
+        tls_cert: args.tls_cert.clone(),
+        tls_key: args.tls_key.clone(),
+        plain_http: args.plain_http,
     };
     let loaded = load(&flags, &environment)?;
     let clock = SystemClock::new();
@@ -86,10 +100,18 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result<(), Failure> {
         clock,
     };
     raise_open_files(plan.config.server.open_files);
-    let listeners = bind::bind(&plan.config.server.addresses())?;
+    let files = plan.config.tls.files().map_err(Failure::Usage)?;
+    let tls = files.map(tls::TlsFiles::read).transpose()?;
+    let listeners = bind::bind(&plan.config.server.addresses(), tls.is_some())?;
+    let excused = plan.config.server.plain_http
+        || !plan.config.server.trusted_proxies.is_empty()
+        || environment.get("PORT").is_some();
+    if tls.is_none() && !excused {
+        bind::refuse_plain(&listeners)?;
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let built = build::build(&plan).await?;
+        let built = build::build(&plan, tls).await?;
         run::run(&plan, built, listeners).await
     })
 }

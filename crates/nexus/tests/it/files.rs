@@ -110,7 +110,10 @@ async fn a_log_goes_through_a_file_into_another_hub_once() {
     let other = Hub::start(&dir.path().join("b"), &[]).await;
     let imported = other.json(&["import", path]).await;
     assert_eq!(imported["stored"].as_u64(), Some(lines), "{imported}");
+    assert_eq!(imported["epoch"], 2, "to whoever knows the exported log this is another one: {imported}");
+    assert_eq!(other.client().log_head().await.expect("a head")["epoch"], 2);
     let repeated = other.json(&["import", path]).await;
     assert_eq!((repeated["stored"].as_u64(), repeated["repeated"].as_u64()), (Some(0), Some(lines)), "{repeated}");
+    assert!(repeated["epoch"].is_null(), "{repeated}");
     other.stop().await;
 }

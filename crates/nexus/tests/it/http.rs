@@ -58,6 +58,29 @@ pub async fn get(to: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     send("127.0.0.1", to, "GET", path, headers, "").await
 }
 
+/// Reads a stream of events after `since` until it has said `wanted`.
+pub async fn until(from: &str, to: &str, path: &str, token: &str, since: &str, wanted: &str) -> String {
+    let read = async {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(format!("{from}:0").parse().expect("an address")).expect("a loopback address");
+        let address: SocketAddr = to.parse().expect("an address");
+        let mut stream = socket.connect(address).await.expect("the hub listens");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: {to}\r\nAuthorization: Bearer {token}\r\nLast-Event-ID: {since}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("the hub reads");
+        let mut seen = Vec::new();
+        loop {
+            let read = stream.read_buf(&mut seen).await.expect("the hub answers");
+            let text = String::from_utf8_lossy(&seen);
+            if read == 0 || text.contains(wanted) {
+                return text.into_owned();
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| panic!("the stream does not say {wanted:?}"))
+}
+
 /// A signed `POST`.
 pub async fn post_signed(to: &str, path: &str, secret: &str, body: &str) -> Answer {
     post_signed_from("127.0.0.1", to, path, secret, body).await

@@ -154,7 +154,7 @@ async fn no_secret_is_found_by_looking_through_the_data_folder() {
 }
 
 /// Whether any file of a folder holds these bytes.
-fn holds(dir: &Path, bytes: &[u8]) -> bool {
+pub fn holds(dir: &Path, bytes: &[u8]) -> bool {
     std::fs::read_dir(dir).expect("a folder").filter_map(Result::ok).any(|entry| {
         let path = entry.path();
         if path.is_dir() {

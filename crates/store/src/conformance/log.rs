@@ -12,7 +12,9 @@ use nexus_core::{
     id::EventId,
     limits::{DICTIONARY_ENTRIES, DOCUMENT_BYTES, EVENT_DATA_BYTES},
     record::{Record, Value},
-    store::{Appended, Commit, CommitError, EventQuery, Guard, IndexQuery, Key, Limit, SeqRange, TimerWrite, Write},
+    store::{
+        Appended, Commit, CommitError, EventQuery, Guard, Head, IndexQuery, Key, Limit, SeqRange, TimerWrite, Write,
+    },
     time::{Clock, Timestamp},
     topic::Topic,
 };
@@ -286,6 +288,20 @@ pub(super) async fn the_dictionary_has_a_limit(rig: Rig) {
     assert_eq!(rig.store.commit(fresh).await, Err(CommitError::Names(DICTIONARY_ENTRIES)));
     assert_eq!(rig.store.head().seq, DICTIONARY_ENTRIES as u64);
     rig.append(vec![event("t.n5", "1")]).await;
+}
+
+/// An epoch is later than every one named; the log goes on in it as it was.
+pub(super) async fn a_new_epoch_is_later_and_stays(rig: Rig) {
+    rig.append(vec![event("a.b", "1")]).await;
+    let before = rig.store.head();
+    assert_eq!(rig.store.begin_epoch(0).await.expect("begun").epoch, 2);
+    assert_eq!(rig.store.begin_epoch(7).await.expect("begun").epoch, 8);
+    assert_eq!(rig.store.head(), Head { epoch: 8, ..before });
+    assert_eq!(rig.append(vec![event("a.b", "2")]).await[0].seq, 2);
+    assert_eq!(rig.store.head().epoch, 8);
+    let events = rig.all().await;
+    assert_eq!(chain::link(&chain::genesis(1), &events[0]), events[0].hash);
+    assert_eq!(chain::link(&events[0].hash, &events[1]), events[1].hash);
 }
 
 /// Limits and declarations are kept by the store itself.

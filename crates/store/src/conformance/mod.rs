@@ -7,7 +7,7 @@ mod log;
 mod retention;
 mod rig;
 
-pub use rig::{ITEMS, Item, ManualClock, Rig, event, items, query};
+pub use rig::{ITEMS, Item, ManualClock, Rig, event, items, query, signer};
 
 /// One test of the suite.
 pub type Case = fn(Rig) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -59,5 +59,10 @@ pub const CASES: &[(&str, Case)] = &[
     ("redacted_data_is_gone_and_the_chain_holds", |rig| {
         Box::pin(retention::redacted_data_is_gone_and_the_chain_holds(rig))
     }),
+    ("a_cut_is_signed_and_can_be_signed_anew", |rig| Box::pin(retention::a_cut_is_signed_and_can_be_signed_anew(rig))),
+    ("weights_are_those_of_the_data_that_is_there", |rig| {
+        Box::pin(retention::weights_are_those_of_the_data_that_is_there(rig))
+    }),
+    ("a_new_epoch_is_later_and_stays", |rig| Box::pin(log::a_new_epoch_is_later_and_stays(rig))),
     ("trimming_keeps_the_chain_and_the_order", |rig| Box::pin(retention::trimming_keeps_the_chain_and_the_order(rig))),
 ];

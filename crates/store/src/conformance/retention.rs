@@ -1,12 +1,13 @@
 //! Erasing and dropping: the chain still verifies, and only what may go is gone.
 
 use nexus_core::{
+    chain::Signer,
     event::{Data, NewEvent},
-    store::{Entry, Exception, ExceptionQuery, ExceptionState, Redact, Trim, Trimmed},
+    store::{Entry, Exception, ExceptionQuery, ExceptionState, Redact, Trim, Trimmed, Weight},
     time::Timestamp,
 };
 
-use super::rig::{Rig, event};
+use super::rig::{Rig, event, signer};
 
 /// Redaction takes the data of an event or a subject, and of its failed deliveries; the chain holds.
 pub(super) async fn redacted_data_is_gone_and_the_chain_holds(rig: Rig) {
@@ -49,7 +50,8 @@ pub(super) async fn trimming_keeps_the_chain_and_the_order(rig: Rig) {
     for n in 0..20u64 {
         rig.append(vec![event(if n == 6 { "keep.this" } else { "drop.this" }, &n.to_string())]).await;
     }
-    let mut trim = Trim { erase_before: 11, types: vec!["drop.this".into()], drop_before: 16, limit: 4 };
+    let mut trim =
+        Trim { erase_before: 11, types: vec!["drop.this".into()], drop_before: 16, limit: 4, signer: signer() };
     let mut total = Trimmed::default();
     for _ in 0..20 {
         let step = rig.store.trim(trim.clone()).await.expect("trimmed");
@@ -64,7 +66,7 @@ pub(super) async fn trimming_keeps_the_chain_and_the_order(rig: Rig) {
     let head = rig.store.head();
     assert_eq!((head.first, head.seq), (7, 20));
     rig.check_chain().await;
-    trim = Trim { erase_before: 21, types: vec![], drop_before: 21, limit: 10_000 };
+    trim = Trim { erase_before: 21, types: vec![], drop_before: 21, limit: 10_000, signer: signer() };
     while rig.store.trim(trim.clone()).await.expect("trimmed").more {}
     let empty = rig.store.head();
     assert_eq!((empty.first, empty.seq, empty.hash), (21, 20, head.hash));
@@ -73,4 +75,51 @@ pub(super) async fn trimming_keeps_the_chain_and_the_order(rig: Rig) {
     assert_eq!(next.seq, 21);
     let first = rig.all().await.remove(0);
     assert_eq!(nexus_core::chain::link(&head.hash, &first), first.hash);
+}
+
+/// What is dropped is dropped with a signed statement; only one about the same place may replace it.
+pub(super) async fn a_cut_is_signed_and_can_be_signed_anew(rig: Rig) {
+    for n in 0..9u64 {
+        rig.append(vec![event("a.b", &n.to_string())]).await;
+    }
+    assert_eq!(rig.store.cut().await, Ok(None));
+    let hashes: Vec<_> = rig.all().await.iter().map(|e| e.hash).collect();
+    let trim = |before| Trim { erase_before: before, types: vec![], drop_before: before, limit: 100, signer: signer() };
+    for before in [4, 7] {
+        rig.store.trim(trim(before)).await.expect("trimmed");
+        let cut = rig.store.cut().await.expect("read").expect("cut");
+        assert!(cut.verifies() && cut.states(before - 1, &hashes[before as usize - 2]), "{cut:?}");
+        assert_eq!((cut.public_key, cut.epoch), (signer().public_key(), 1));
+    }
+    let newer = Signer::from_seed(&[9; 32]).expect("a seed");
+    let wrong = newer.checkpoint(1, 5, &hashes[4], Timestamp::from_secs(1));
+    assert!(rig.store.resign_cut(wrong).await.is_err());
+    let wrong = newer.checkpoint(1, 6, &hashes[4], Timestamp::from_secs(1));
+    assert!(rig.store.resign_cut(wrong).await.is_err());
+    let right = newer.checkpoint(1, 6, &hashes[5], Timestamp::from_secs(1));
+    assert_eq!(rig.store.resign_cut(right.clone()).await, Ok(()));
+    assert_eq!(rig.store.cut().await, Ok(Some(right)));
+}
+
+/// A budget in bytes is counted over exactly what is still there.
+pub(super) async fn weights_are_those_of_the_data_that_is_there(rig: Rig) {
+    for n in 0..30usize {
+        let topic = if n % 3 == 0 { "a.b" } else { "c.d" };
+        rig.append(vec![event(topic, &format!("\"{}\"", "x".repeat(n * 400)))]).await;
+    }
+    let erase = |types: Vec<String>| Trim { erase_before: 10, types, drop_before: 1, limit: 100, signer: signer() };
+    rig.store.trim(erase(vec!["a.b".into()])).await.expect("trimmed");
+    let twentieth = rig.all().await[19].id;
+    rig.store.redact(Redact::Event(twentieth)).await.expect("redacted");
+    let weights = rig.store.weights(2, 29).await.expect("weighed");
+    let expected: Vec<_> = rig
+        .all()
+        .await
+        .iter()
+        .filter(|e| (2..=29).contains(&e.seq) && matches!(e.data, Data::Present { .. }))
+        .map(|e| Weight { seq: e.seq, topic: e.topic.clone(), bytes: e.json().len() as u64 })
+        .collect();
+    assert_eq!(weights, expected);
+    assert_eq!(weights.len(), 25);
+    assert_eq!(rig.store.weights(31, u64::MAX).await, Ok(vec![]));
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use nexus_core::{
-    chain::{genesis, link},
+    chain::{Signer, genesis, link},
     event::{NewEvent, StoredEvent},
     record::{Collection, Column, ColumnType, Document, Index, IndexKind, Record, Value},
     store::{Commit, IndexQuery, Limit, Range, SeqRange, Store, Write},
@@ -145,6 +145,11 @@ impl Item {
 /// An event of this type.
 pub fn event(topic: &str, data: &str) -> NewEvent {
     NewEvent::new(Topic::parse(topic).expect("a topic"), "test", data.to_owned(), Timestamp::from_secs(1))
+}
+
+/// Who signs cuts here.
+pub fn signer() -> Arc<Signer> {
+    Arc::new(Signer::from_seed(&[7; 32]).expect("a seed"))
 }
 
 /// A range of one index of [`ITEMS`].

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use nexus_core::{
-    chain::genesis,
+    chain::{Checkpoint, genesis},
     event::{Seq, StoredEvent},
     id::{EventId, IdGenerator},
     store::{Appended, Commit, CommitError, Committed, Exception, Guard, Head, ReceiptBlock, SubNo, Timer, TimerWrite},
@@ -26,6 +26,8 @@ pub(super) struct Used {
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) head: Head,
+    /// About the last event that was dropped.
+    pub(super) cut: Option<Checkpoint>,
     pub(super) events: BTreeMap<Seq, Arc<StoredEvent>>,
     pub(super) ids: HashMap<EventId, Seq>,
     pub(super) types: HashSet<Arc<str>>,
@@ -68,6 +70,7 @@ impl State {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             head: Head { epoch: 1, seq: 0, first: 1, hash: genesis(1), time: Timestamp::default() },
+            cut: None,
             events: BTreeMap::new(),
             ids: HashMap::new(),
             types: HashSet::new(),

@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use nexus_core::{
+    chain::Checkpoint,
     event::{Seq, StoredEvent},
     id::{EventId, IdGenerator},
     limits::EVENT_DATA_BYTES,
@@ -15,7 +16,7 @@ use nexus_core::{
     store::{
         Commit, CommitError, CommitHook, Committed, Entry, EventPage, EventQuery, Exception, ExceptionQuery,
         ExceptionState, Fence, Head, IndexQuery, Limit, Page, Position, ReceiptBlock, Redact, SaveError, SeqRange,
-        Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed,
+        Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Weight,
     },
     time::{Clock, Timestamp},
 };
@@ -253,7 +254,25 @@ impl Store for MemoryStore {
     }
 
     async fn trim(&self, trim: Trim) -> Result<Trimmed, StoreError> {
-        self.changing(|state| state.trim(&trim))
+        let now = self.clock.now();
+        self.changing(|state| state.trim(&trim, now))
+    }
+
+    async fn weights(&self, first: Seq, last: Seq) -> Result<Vec<Weight>, StoreError> {
+        self.reading(|state| state.weights(first, last))
+    }
+
+    async fn cut(&self) -> Result<Option<Checkpoint>, StoreError> {
+        self.reading(|state| state.cut.clone())
+    }
+
+    async fn resign_cut(&self, cut: Checkpoint) -> Result<(), StoreError> {
+        let done = self.changing(|state| state.resign_cut(cut))?;
+        if done { Ok(()) } else { Err(StoreError::Broken("the log was not cut there".to_owned())) }
+    }
+
+    async fn begin_epoch(&self, after: u32) -> Result<Head, StoreError> {
+        self.changing(|state| state.begin_epoch(after))
     }
 
     async fn sweep(&self, receipts_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {

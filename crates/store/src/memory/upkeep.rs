@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use nexus_core::{
-    chain::digest_of,
+    chain::{Checkpoint, digest_of},
     event::{Data, Seq, StoredEvent},
-    store::{ExceptionState, Redact, Trim, Trimmed},
+    store::{ExceptionState, Head, Redact, Trim, Trimmed, WEIGHED_EVENTS, Weight},
     time::Timestamp,
 };
 
@@ -38,7 +38,7 @@ impl State {
         seqs.into_iter().filter(|seq| self.erase(*seq)).collect()
     }
 
-    pub(super) fn trim(&mut self, trim: &Trim) -> Trimmed {
+    pub(super) fn trim(&mut self, trim: &Trim, now: Timestamp) -> Trimmed {
         let mut done = Trimmed::default();
         let mut left = trim.limit.max(1);
         let of_types = |e: &StoredEvent| trim.types.is_empty() || trim.types.iter().any(|t| t == e.topic.as_str());
@@ -53,11 +53,36 @@ impl State {
             let event = first.remove();
             self.ids.remove(&event.id);
             self.head.first = event.seq + 1;
+            self.cut = Some(trim.signer.checkpoint(self.head.epoch, event.seq, &event.hash, now));
             done.dropped += 1;
             left -= 1;
         }
         done.more = left == 0;
         done
+    }
+
+    pub(super) fn weights(&self, first: Seq, last: Seq) -> Vec<Weight> {
+        let last = last.min(first.saturating_add(WEIGHED_EVENTS - 1));
+        let weight = |e: &Arc<StoredEvent>| match &e.data {
+            Data::Present { json, .. } => Some(Weight { seq: e.seq, topic: e.topic.clone(), bytes: json.len() as u64 }),
+            Data::Erased { .. } => None,
+        };
+        let run = self.events.range(first..).take_while(|(seq, _)| **seq <= last);
+        run.filter_map(|(_, event)| weight(event)).collect()
+    }
+
+    /// See [`nexus_core::store::Store::resign_cut`]; false when the log was not cut there.
+    pub(super) fn resign_cut(&mut self, cut: Checkpoint) -> bool {
+        let same = self.cut.as_ref().is_some_and(|now| now.seq == cut.seq && now.hash == cut.hash);
+        if same {
+            self.cut = Some(cut);
+        }
+        same
+    }
+
+    pub(super) fn begin_epoch(&mut self, after: u32) -> Head {
+        self.head.epoch = self.head.epoch.max(after).saturating_add(1);
+        self.head
     }
 
     pub(super) fn sweep(&mut self, before: Timestamp, now: Timestamp) {

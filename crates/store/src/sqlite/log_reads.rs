@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nexus_core::{
     event::{Priority, Seq, StoredEvent},
     id::EventId,
-    store::{Limit, SeqRange},
+    store::{Limit, SeqRange, WEIGHED_EVENTS, Weight},
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -62,6 +62,26 @@ pub(super) fn by_id(conn: &Connection, names: &Names, id: EventId) -> rusqlite::
     names
         .with(|types, sources| statement.query_row([id.as_bytes()], |row| decode(row, types, sources)).optional())
         .map(|found| found.map(Arc::new))
+}
+
+/// What the data of each event of a run takes. `length` of a blob is in the row's head: no data is read.
+pub(super) fn weights(conn: &Connection, names: &Names, first: Seq, last: Seq) -> rusqlite::Result<Vec<Weight>> {
+    let last = last.min(first.saturating_add(WEIGHED_EVENTS - 1)).min(i64::MAX.unsigned_abs());
+    let mut statement = conn.prepare_cached(
+        "SELECT seq, type, length(data) FROM events NOT INDEXED WHERE seq BETWEEN ?1 AND ?2 AND digest IS NULL ORDER BY seq",
+    )?;
+    names.with(|types, _| {
+        let mut rows = statement.query((first.min(i64::MAX.unsigned_abs()), last))?;
+        let mut weights = Vec::new();
+        while let Some(row) = rows.next()? {
+            let number: usize = row.get(1)?;
+            let topic = number.checked_sub(1).and_then(|n| types.get(n));
+            let topic =
+                topic.ok_or(rusqlite::Error::IntegralValueOutOfRange(1, i64::try_from(number).unwrap_or(-1)))?;
+            weights.push(Weight { seq: row.get(0)?, topic: topic.clone(), bytes: row.get(2)? });
+        }
+        Ok(weights)
+    })
 }
 
 /// First seq committed at or after `time`, by halving: times ascend with seq. `None` when there is none.

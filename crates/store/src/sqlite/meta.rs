@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use nexus_core::{
-    chain::{Hash, genesis},
+    chain::{Checkpoint, Hash, genesis},
     event::Seq,
     store::Head,
     time::Timestamp,
@@ -41,6 +41,23 @@ pub(super) fn set_anchor(conn: &Connection, anchor: &Anchor) -> rusqlite::Result
     set(conn, "anchor_seq", anchor.seq)?;
     set(conn, "anchor_hash", anchor.hash)?;
     set(conn, "anchor_time", anchor.time.micros())
+}
+
+/// The signed statement about the last dropped row.
+pub(crate) fn cut(conn: &Connection) -> rusqlite::Result<Option<Checkpoint>> {
+    let text: Option<String> = get(conn, "cut")?;
+    let read = |text: String| serde_json::from_str(&text).map_err(|error| unreadable(Box::new(error)));
+    text.map(read).transpose()
+}
+
+/// Remembers that statement; it is about the anchor, and stands beside it in one transaction.
+pub(super) fn set_cut(conn: &Connection, cut: &Checkpoint) -> rusqlite::Result<()> {
+    let text = serde_json::to_string(cut).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    set(conn, "cut", text)
+}
+
+fn unreadable(error: Box<dyn std::error::Error + Send + Sync>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error)
 }
 
 /// Sets one fact.

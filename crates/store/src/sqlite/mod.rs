@@ -30,6 +30,7 @@ mod store;
 mod timers;
 mod trim;
 mod upkeep;
+mod weigh;
 mod writer;
 
 pub use options::{OpenError, SqliteOptions};

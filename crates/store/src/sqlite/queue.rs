@@ -1,4 +1,8 @@
 //! The two bounded queues to the writer: what doors bring, and the hub's own work with a reserved share of each group.
+//!
+//! Each queue holds at most [`WRITER_QUEUE_ITEMS`] jobs and [`WRITER_QUEUE_BYTES`] bytes, or one job that is larger by
+//! itself. At the bound a door is refused, and the hub's own work waits. A group holds at most [`GROUP_UNITS`] units and
+//! [`GROUP_BYTES`] bytes, or one job that is larger by itself. No queue that holds something is passed over twice in a row.
 
 use std::{
     collections::VecDeque,
@@ -40,8 +44,8 @@ pub(super) struct Job {
     pub(super) units: usize,
     /// Roughly, in memory and on disk.
     pub(super) bytes: usize,
-    /// A place in the own queue, given back once the job is done.
-    pub(super) _place: Option<OwnedSemaphorePermit>,
+    /// A place in the own queue, and room for its bytes, given back once the job is done.
+    pub(super) _place: Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>,
 }
 
 /// What the writer does next.
@@ -65,12 +69,48 @@ pub(super) struct Pace {
     pub(super) sync: f64,
 }
 
+/// Jobs in order, and what they weigh together.
+#[derive(Default)]
+struct Line {
+    jobs: VecDeque<Job>,
+    units: usize,
+    bytes: usize,
+}
+
+impl Line {
+    fn push(&mut self, job: Job) {
+        self.units += job.units;
+        self.bytes += job.bytes;
+        self.jobs.push_back(job);
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front()?;
+        self.units -= job.units;
+        self.bytes -= job.bytes;
+        Some(job)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
+    /// Takes the first job if it is a task.
+    fn pop_task(&mut self) -> Option<Task> {
+        let Some(Job { work: Work::Task(_), .. }) = self.jobs.front() else { return None };
+        match self.pop()?.work {
+            Work::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
-    own: VecDeque<Job>,
-    door: VecDeque<Job>,
-    door_units: usize,
-    door_bytes: usize,
+    own: Line,
+    door: Line,
+    /// The last turn took nothing from the doors although something waited.
+    doors_passed_over: bool,
     pace: Pace,
     closed: bool,
 }
@@ -81,6 +121,7 @@ pub(super) struct Depth {
     pub(super) door_items: usize,
     pub(super) door_bytes: usize,
     pub(super) own_items: usize,
+    pub(super) own_bytes: usize,
 }
 
 /// Both queues.
@@ -102,26 +143,25 @@ impl Queue {
             return Err(CommitError::Closed);
         }
         let wait = expected_wait(&state);
-        if state.door.len() >= WRITER_QUEUE_ITEMS || state.door_bytes >= WRITER_QUEUE_BYTES || wait > WRITER_WAIT {
+        let over = state.door.bytes > 0 && state.door.bytes.saturating_add(job.bytes) > WRITER_QUEUE_BYTES;
+        if state.door.jobs.len() >= WRITER_QUEUE_ITEMS || over || wait > WRITER_WAIT {
             return Err(CommitError::Busy {
                 retry_after: wait.clamp(Duration::from_millis(100), Duration::from_secs(5)),
             });
         }
-        state.door_units += job.units;
-        state.door_bytes += job.bytes;
-        state.door.push_back(job);
+        state.door.push(job);
         drop(state);
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// Hands over the hub's own job; false when closed. The caller holds a place, which bounds this queue.
+    /// Hands over the hub's own job; false when closed. The caller holds a place, which bounds this queue in items and bytes.
     pub(super) fn push_own(&self, job: Job) -> bool {
         let mut state = self.lock();
         if state.closed {
             return false;
         }
-        state.own.push_back(job);
+        state.own.push(job);
         drop(state);
         self.arrived.notify_one();
         true
@@ -139,21 +179,20 @@ impl Queue {
             }
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if let Some(Job { work: Work::Task(_), .. }) = state.own.front()
-            && let Some(Job { work: Work::Task(task), .. }) = state.own.pop_front()
-        {
+        let State { own, door, doors_passed_over, .. } = &mut *state;
+        let doors_first = *doors_passed_over && !door.is_empty();
+        if !doors_first && let Some(task) = own.pop_task() {
+            *doors_passed_over = !door.is_empty();
             return Batch::Task(task);
         }
+        let waiting = door.jobs.len();
+        // Own work first, up to half; then doors; then own work again, if there is room. After a turn without doors, vice versa.
         let mut group = Group::default();
-        // Own work first, up to half; then doors; then own work again, if there is room.
-        group.fill(&mut state.own, GROUP_UNITS / 2, GROUP_BYTES / 2);
-        let before = group.jobs.len();
-        group.fill(&mut state.door, GROUP_UNITS, GROUP_BYTES);
-        let (units, bytes) =
-            group.jobs[before..].iter().fold((0, 0), |(units, bytes), job| (units + job.units, bytes + job.bytes));
-        state.door_units = state.door_units.saturating_sub(units);
-        state.door_bytes = state.door_bytes.saturating_sub(bytes);
-        group.fill(&mut state.own, GROUP_UNITS, GROUP_BYTES);
+        let (first, second) = if doors_first { (&mut *door, &mut *own) } else { (&mut *own, &mut *door) };
+        group.fill(first, GROUP_UNITS / 2, GROUP_BYTES / 2);
+        group.fill(second, GROUP_UNITS, GROUP_BYTES);
+        group.fill(first, GROUP_UNITS, GROUP_BYTES);
+        *doors_passed_over = waiting > 0 && door.jobs.len() == waiting;
         Batch::Group(group.jobs)
     }
 
@@ -177,23 +216,27 @@ impl Queue {
     pub(super) fn abort(&self) -> Vec<Job> {
         let mut state = self.lock();
         state.closed = true;
-        let mut jobs: Vec<Job> = state.own.drain(..).collect();
-        jobs.extend(state.door.drain(..));
-        (state.door_units, state.door_bytes) = (0, 0);
+        let (own, door) = (std::mem::take(&mut state.own), std::mem::take(&mut state.door));
+        let jobs = own.jobs.into_iter().chain(door.jobs).collect();
         self.arrived.notify_all();
         jobs
     }
 
     pub(super) fn depth(&self) -> Depth {
         let state = self.lock();
-        Depth { door_items: state.door.len(), door_bytes: state.door_bytes, own_items: state.own.len() }
+        Depth {
+            door_items: state.door.jobs.len(),
+            door_bytes: state.door.bytes,
+            own_items: state.own.jobs.len(),
+            own_bytes: state.own.bytes,
+        }
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most millions")]
 fn expected_wait(state: &State) -> Duration {
-    let groups = state.door_units.div_ceil(GROUP_UNITS) as f64;
-    Duration::from_secs_f64((state.door_units as f64 * state.pace.unit + groups * state.pace.sync).clamp(0.0, 3600.0))
+    let groups = state.door.units.div_ceil(GROUP_UNITS) as f64;
+    Duration::from_secs_f64((state.door.units as f64 * state.pace.unit + groups * state.pace.sync).clamp(0.0, 3600.0))
 }
 
 #[derive(Default)]
@@ -204,17 +247,22 @@ struct Group {
 }
 
 impl Group {
-    /// Takes from the front while below both caps; a task ends the run, as it has its own turn.
-    fn fill(&mut self, from: &mut VecDeque<Job>, units: usize, bytes: usize) {
-        while self.units < units && self.bytes < bytes {
-            match from.front() {
-                None | Some(Job { work: Work::Task(_), .. }) => return,
-                Some(_) => {}
+    /// Takes from the front what keeps the group within both caps; the first job is taken however large. A task ends the
+    /// run, as it has its own turn.
+    fn fill(&mut self, from: &mut Line, units: usize, bytes: usize) {
+        while let Some(job) = from.jobs.front() {
+            let fits = self.units + job.units <= units && self.bytes + job.bytes <= bytes;
+            if matches!(job.work, Work::Task(_)) || !(fits || self.jobs.is_empty()) {
+                return;
             }
-            let Some(job) = from.pop_front() else { return };
+            let Some(job) = from.pop() else { return };
             self.units += job.units;
             self.bytes += job.bytes;
             self.jobs.push(job);
         }
     }
 }
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -66,7 +66,7 @@ CREATE INDEX exceptions_old ON exceptions(updated_at) WHERE state = 2;
 INSERT INTO meta(key, value) VALUES('epoch', 1), ('origin', 1);
 ";
 
-/// Views for people, documented in `docs/sql-views.md`: the log, the deliveries out of the ordinary, how far
+/// Views for people, documented in `docs/sql-views.md`: the log, its ends, the deliveries out of the ordinary, how far
 /// subscriptions are, how many receipts there are; each collection has one too, made with its table. They are made anew
 /// at each open, so they may change freely between versions.
 pub(super) const VIEWS: &[(&str, &str)] = &[
@@ -79,6 +79,13 @@ pub(super) const VIEWS: &[(&str, &str)] = &[
          CASE e.priority WHEN 0 THEN 'LOW' WHEN 1 THEN 'NORMAL' WHEN 2 THEN 'HIGH' ELSE 'CRITICAL' END AS priority, \
          e.correlation, e.depth, e.attributes, e.digest IS NOT NULL AS erased, CAST(e.data AS TEXT) AS data \
          FROM events e JOIN types t ON t.id = e.type JOIN sources s ON s.id = e.source",
+    ),
+    (
+        "log_v",
+        "SELECT (SELECT value FROM meta WHERE key = 'epoch') AS epoch, (SELECT min(seq) FROM events) AS first, \
+         (SELECT max(seq) FROM events) AS last, cut ->> 'seq' AS cut_seq, \
+         strftime('%Y-%m-%dT%H:%M:%fZ', (cut ->> 'time') / 1000000.0, 'unixepoch') AS cut_at, \
+         cut ->> 'public_key' AS cut_by FROM (SELECT (SELECT value FROM meta WHERE key = 'cut') AS cut)",
     ),
     (
         "deliveries_v",

@@ -142,6 +142,7 @@ impl Shared {
             door_queue_items: depth.door_items as u64,
             door_queue_bytes: depth.door_bytes as u64,
             own_queue_items: depth.own_items as u64,
+            own_queue_bytes: depth.own_bytes as u64,
             file_bytes: std::fs::metadata(&self.file).map_or(0, |m| m.len()),
             wal_bytes: self.wal_bytes(),
             disk_free_bytes: self.disk_free(),

@@ -8,14 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 use nexus_core::{
+    chain::Checkpoint,
     event::{Seq, StoredEvent},
     id::EventId,
-    limits::{EVENT_DATA_BYTES, WRITER_QUEUE_ITEMS},
+    limits::{WRITER_QUEUE_BYTES, WRITER_QUEUE_ITEMS},
     record::{Collection, Document, Value},
     store::{
         Commit, CommitError, CommitHook, Committed, Entry, EventPage, EventQuery, Exception, ExceptionQuery,
         ExceptionState, Fence, Head, IndexQuery, Lane, Limit, Page, Position, ReceiptBlock, Redact, SaveError,
-        SeqRange, Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Write,
+        SeqRange, Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Weight,
     },
     time::{Clock, Timestamp},
 };
@@ -36,16 +37,16 @@ use super::{
     readers::Readers,
     settings::{open_reader, open_writer},
     shared::Shared,
-    timers, trim, upkeep, writer,
+    timers, trim, upkeep, weigh, writer,
     writer::Writer,
 };
-use crate::shape;
 
 /// The store in one SQLite file.
 pub struct SqliteStore {
     shared: Arc<Shared>,
     readers: Arc<Readers>,
     own_places: Arc<Semaphore>,
+    own_bytes: Arc<Semaphore>,
     ended: watch::Receiver<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -111,6 +112,7 @@ impl SqliteStore {
             shared,
             readers,
             own_places: Arc::new(Semaphore::new(WRITER_QUEUE_ITEMS)),
+            own_bytes: Arc::new(Semaphore::new(WRITER_QUEUE_BYTES)),
             ended,
             thread: Mutex::new(Some(thread)),
         })
@@ -145,7 +147,10 @@ impl SqliteStore {
             return self.shared.queue.push_door(Job { work, units, bytes, _place: None });
         }
         let place = Arc::clone(&self.own_places).acquire_owned().await.map_err(|_| CommitError::Closed)?;
-        let taken = self.shared.queue.push_own(Job { work, units, bytes, _place: Some(place) });
+        // One that is larger than the whole queue takes all of it.
+        let room = u32::try_from(bytes.min(WRITER_QUEUE_BYTES)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.own_bytes).acquire_many_owned(room).await.map_err(|_| CommitError::Closed)?;
+        let taken = self.shared.queue.push_own(Job { work, units, bytes, _place: Some((place, room)) });
         if taken { Ok(()) } else { Err(CommitError::Closed) }
     }
 
@@ -202,46 +207,17 @@ fn prepare(conn: &Connection, declared: &[&'static Collection]) -> Result<collec
     Ok(shapes)
 }
 
-/// What a commit weighs: `(units, bytes)`; refuses what is larger than a limit or does not fit its declaration.
-fn weigh(commit: &Commit) -> Result<(usize, usize), CommitError> {
-    let mut bytes = 64;
-    for event in &commit.events {
-        if event.data.len() > EVENT_DATA_BYTES {
-            return Err(CommitError::TooLarge(format!("an event's data is larger than {EVENT_DATA_BYTES} bytes")));
-        }
-        bytes += 200 + event.data.len();
-    }
-    for write in &commit.documents {
-        shape::write(write)?;
-        if let Write::Put { body, .. } = write {
-            bytes += 200 + body.len();
-        }
-    }
-    Ok(((commit.events.len() + commit.documents.len()).max(1), bytes))
-}
-
-fn weigh_entries(entries: &[Entry]) -> usize {
-    entries
-        .iter()
-        .map(|entry| match entry {
-            Entry::Receipts(block) => 100 + block.block.len(),
-            Entry::Exception(e) => 200 + e.log.len() + 8 * e.waiting.len(),
-            _ => 50,
-        })
-        .sum()
-}
-
 #[async_trait]
 impl Store for SqliteStore {
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        let (units, bytes) = weigh(&commit)?;
+        let (units, bytes) = weigh::commit(&commit)?;
         let (to, answer) = oneshot::channel();
         self.push(commit.lane, Work::Commit(Box::new(commit), to), units, bytes).await?;
         answer.await.unwrap_or(Err(CommitError::Unknown))
     }
 
     async fn save(&self, fence: Fence, entries: Vec<Entry>) -> Result<(), SaveError> {
-        let (units, bytes) = (entries.len().max(1), weigh_entries(&entries));
+        let (units, bytes) = (entries.len().max(1), weigh::entries(&entries));
         let (to, answer) = oneshot::channel();
         self.push(Lane::Own, Work::Save(fence, entries, to), units, bytes).await.map_err(|_| SaveError::Closed)?;
         answer.await.unwrap_or(Err(SaveError::Closed))
@@ -352,6 +328,24 @@ impl Store for SqliteStore {
                 return Ok(total);
             }
         }
+    }
+
+    async fn weights(&self, first: Seq, last: Seq) -> Result<Vec<Weight>, StoreError> {
+        let names = Arc::clone(&self.shared.names);
+        self.readers.page(move |conn| log_reads::weights(conn, &names, first, last)).await
+    }
+
+    async fn cut(&self) -> Result<Option<Checkpoint>, StoreError> {
+        self.readers.page(meta::cut).await
+    }
+
+    async fn resign_cut(&self, cut: Checkpoint) -> Result<(), StoreError> {
+        let done = self.upkeep(move |conn, w| upkeep::resign_cut(conn, w, &cut)).await?;
+        if done { Ok(()) } else { Err(StoreError::Broken("the log was not cut there".to_owned())) }
+    }
+
+    async fn begin_epoch(&self, after: u32) -> Result<Head, StoreError> {
+        self.upkeep(move |conn, w| upkeep::begin_epoch(conn, w, after)).await
     }
 
     async fn sweep(&self, receipts_before: Timestamp, now: Timestamp) -> Result<bool, StoreError> {

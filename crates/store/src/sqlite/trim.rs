@@ -1,4 +1,4 @@
-//! Retention over the log: bodies are erased by type, and a prefix of stubs is dropped behind an anchor.
+//! Retention over the log: bodies are erased by type, and a prefix of stubs is dropped behind a signed anchor.
 
 use nexus_core::{
     event::Seq,
@@ -33,7 +33,7 @@ pub(super) fn step(conn: &Connection, w: &mut Writer, trim: &Trim, limit: usize)
                 break;
             }
         }
-        let dropped = if left > 0 { drop_some(conn, w, trim.drop_before, left)? } else { 0 };
+        let dropped = if left > 0 { drop_some(conn, w, trim, left)? } else { 0 };
         trimmed.dropped = dropped as u64;
         trimmed.more |= left > 0 && dropped == left;
         Ok(trimmed)
@@ -94,12 +94,12 @@ fn erase_some(
     Ok((seqs.len(), erased))
 }
 
-/// Drops erased rows from the log's beginning, up to the first that is not erased.
-fn drop_some(conn: &Connection, w: &mut Writer, before: Seq, limit: usize) -> rusqlite::Result<usize> {
+/// Drops erased rows from the log's beginning, up to the first that is not erased, and signs the cut.
+fn drop_some(conn: &Connection, w: &mut Writer, trim: &Trim, limit: usize) -> rusqlite::Result<usize> {
     let mut statement = conn.prepare_cached(
         "SELECT seq, hash, time, digest IS NOT NULL FROM events NOT INDEXED WHERE seq < ?1 ORDER BY seq LIMIT ?2",
     )?;
-    let mut rows = statement.query((before.min(i64::MAX.unsigned_abs()), limit))?;
+    let mut rows = statement.query((trim.drop_before.min(i64::MAX.unsigned_abs()), limit))?;
     let mut last = None;
     let mut count = 0;
     while let Some(row) = rows.next()? {
@@ -113,6 +113,8 @@ fn drop_some(conn: &Connection, w: &mut Writer, before: Seq, limit: usize) -> ru
     let Some(anchor) = last else { return Ok(0) };
     conn.prepare_cached("DELETE FROM events WHERE seq <= ?1")?.execute([anchor.seq])?;
     meta::set_anchor(conn, &anchor)?;
+    let cut = trim.signer.checkpoint(w.log.head.epoch, anchor.seq, &anchor.hash, w.shared.clock.now());
+    meta::set_cut(conn, &cut)?;
     w.log.head.first = anchor.seq + 1;
     Ok(count)
 }

@@ -1,16 +1,19 @@
-//! Work on the file that is no commit: taking shards, erasing a person's data, sweeping what has expired. Each step is one
+//! Work on the file that is no commit: taking shards, beginning epochs, erasing a person's data, sweeping what has expired. Each step is one
 //! short transaction on the writer's thread.
 
 use nexus_core::{
-    chain::{Hash, data_digest},
+    chain::{Checkpoint, Hash, data_digest},
     event::Seq,
     id::EventId,
-    store::{Fence, Redact},
+    store::{Fence, Head, Redact},
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::writer::{Writer, gated_checkpoint};
+use super::{
+    meta,
+    writer::{Writer, gated_checkpoint},
+};
 
 /// Rows of one step.
 pub(super) const STEP_ROWS: usize = 1_000;
@@ -45,6 +48,27 @@ pub(super) fn acquire(conn: &Connection, w: &mut Writer, shard: u16) -> rusqlite
     })?;
     w.fences.insert(shard, epoch);
     Ok(Fence { shard, epoch })
+}
+
+/// Begins an epoch later than the present one and than `after`.
+pub(super) fn begin_epoch(conn: &Connection, w: &mut Writer, after: u32) -> rusqlite::Result<Head> {
+    let epoch = w.log.head.epoch.max(after).saturating_add(1);
+    transact(conn, w, |conn, _| meta::set(conn, "epoch", epoch))?;
+    (w.log.head.epoch, w.log.durable.epoch) = (epoch, epoch);
+    w.shared.set_head(w.log.head);
+    Ok(w.log.head)
+}
+
+/// Replaces the statement about the cut by one about the same place; false when it is about another.
+pub(super) fn resign_cut(conn: &Connection, w: &mut Writer, cut: &Checkpoint) -> rusqlite::Result<bool> {
+    transact(conn, w, |conn, _| {
+        let anchor = meta::anchor(conn)?;
+        let same = anchor.seq > 0 && cut.states(anchor.seq, &anchor.hash);
+        if same {
+            meta::set_cut(conn, cut)?;
+        }
+        Ok(same)
+    })
 }
 
 /// Erases the data of one row; false when it was erased already.

@@ -5,6 +5,6 @@ mod file;
 mod restore;
 mod walk;
 
-pub use file::verify;
-pub use restore::{RestoreError, restore};
-pub use walk::{VerifyError, VerifyReport, verify_pages};
+pub use file::{verify, verify_with};
+pub use restore::{RestoreError, restore, restore_with};
+pub use walk::{Checks, Cut, Phase, Progress, VerifyError, VerifyReport, verify_pages};

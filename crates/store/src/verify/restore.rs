@@ -4,14 +4,22 @@ use std::{
     fs::File,
     io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use nexus_core::store::Head;
-use rusqlite::{Connection, OpenFlags, backup::Backup};
+use rusqlite::{
+    Connection, OpenFlags,
+    backup::{Backup, StepResult},
+};
 
-use super::{file::verify, walk::VerifyError};
+use super::{
+    file::verify_with,
+    walk::{Checks, Phase, VerifyError},
+};
 use crate::sqlite::meta;
+
+/// Pages copied between two reports of how far it is.
+const STEP_PAGES: i32 = 4_096;
 
 /// Why a backup was not restored.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +44,15 @@ pub enum RestoreError {
     Database(#[from] rusqlite::Error),
 }
 
+/// As [`restore_with`], held against nothing but itself.
+pub fn restore(backup_file: &Path, empty_folder: &Path) -> Result<Head, RestoreError> {
+    restore_with(backup_file, empty_folder, &Checks::default())
+}
+
 /// Verifies a backup and copies it into an empty (or new) folder as its `nexus.db`. Events keep their hashes and the
 /// chain goes on from them, but the epoch is a new one: whoever holds a position of the old log learns of the gap.
-pub fn restore(backup_file: &Path, empty_folder: &Path) -> Result<Head, RestoreError> {
-    let report = verify(backup_file, None)?;
+pub fn restore_with(backup_file: &Path, empty_folder: &Path, checks: &Checks<'_>) -> Result<Head, RestoreError> {
+    let report = verify_with(backup_file, checks)?;
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| RestoreError::Io { path, source }
@@ -50,7 +63,7 @@ pub fn restore(backup_file: &Path, empty_folder: &Path) -> Result<Head, RestoreE
     }
     let partial = empty_folder.join("nexus.db.partial");
     let epoch = report.epoch + 1;
-    copy(backup_file, &partial, epoch)?;
+    copy(backup_file, &partial, epoch, checks)?;
     File::open(&partial).and_then(|f| f.sync_all()).map_err(failed(&partial))?;
     let file = empty_folder.join("nexus.db");
     std::fs::rename(&partial, &file).map_err(failed(&file))?;
@@ -59,10 +72,16 @@ pub fn restore(backup_file: &Path, empty_folder: &Path) -> Result<Head, RestoreE
     Ok(Head { epoch, seq: report.last, first: report.first, hash: report.hash, time })
 }
 
-fn copy(from: &Path, to: &Path, epoch: u32) -> rusqlite::Result<()> {
+fn copy(from: &Path, to: &Path, epoch: u32, checks: &Checks<'_>) -> rusqlite::Result<()> {
     let from = Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut conn = Connection::open(to)?;
-    Backup::new(&from, &mut conn)?.run_to_completion(4_096, Duration::ZERO, None)?;
+    let backup = Backup::new(&from, &mut conn)?;
+    while backup.step(STEP_PAGES)? != StepResult::Done {
+        let at = backup.progress();
+        let pages = |count: i32| u64::try_from(count).unwrap_or(0);
+        checks.tell(Phase::Copy, pages(at.pagecount - at.remaining), pages(at.pagecount));
+    }
+    drop(backup);
     conn.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
     meta::set(&conn, "epoch", epoch)?;
     conn.close().map_err(|(_, error)| error)

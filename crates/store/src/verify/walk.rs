@@ -6,10 +6,63 @@ use nexus_core::{
     chain::{Checkpoint, Hash, genesis, link},
     event::{Data, Seq, StoredEvent},
     store::{Limit, SeqRange, Store, StoreError},
+    time::Timestamp,
 };
 
 /// Events of one page.
 pub(super) const PAGE_EVENTS: usize = 1_000;
+
+/// What long work is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Walking the chain; counted in events.
+    Walk,
+    /// SQLite looks at the file's own structure; not counted.
+    Structure,
+    /// Copying; counted in pages of the file.
+    Copy,
+}
+
+/// Hears the phase, how much of it is done, and how much there is.
+pub type Progress<'a> = &'a dyn Fn(Phase, u64, u64);
+
+/// What a log is held against beside itself.
+#[derive(Clone, Copy, Default)]
+pub struct Checks<'a> {
+    /// A checkpoint that was kept elsewhere.
+    pub against: Option<&'a Checkpoint>,
+    /// Public keys (hex) that may have signed the cut of a trimmed log. With none, a cut by any key is taken, and named.
+    pub signers: &'a [String],
+    /// Whom to tell how far the work is.
+    pub progress: Option<Progress<'a>>,
+}
+
+impl std::fmt::Debug for Checks<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checks").field("against", &self.against).field("signers", &self.signers).finish_non_exhaustive()
+    }
+}
+
+impl Checks<'_> {
+    pub(super) fn tell(&self, phase: Phase, done: u64, of: u64) {
+        if let Some(progress) = self.progress {
+            progress(phase, done, of);
+        }
+    }
+}
+
+/// Where and by whom the beginning of a log was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Last seq that was dropped.
+    pub seq: Seq,
+    /// When.
+    pub time: Timestamp,
+    /// The key that signed it.
+    pub public_key: String,
+    /// Whether that key is one of those named; `None` when none was.
+    pub known: Option<bool>,
+}
 
 /// What a sound log holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +81,8 @@ pub struct VerifyReport {
     pub hash: Hash,
     /// With a checkpoint: whether the log reaches back far enough to be compared with it.
     pub compared: Option<bool>,
+    /// The cut that it begins behind, which is signed.
+    pub cut: Option<Cut>,
 }
 
 /// The first thing that is wrong with a log.
@@ -69,6 +124,28 @@ pub enum VerifyError {
         /// Seq of the checkpoint.
         seq: Seq,
     },
+    /// The log begins later than at 1, and nothing says that it may.
+    #[error("seq 1 to {seq} are gone, and no signed checkpoint says that retention dropped them")]
+    CutUnsigned {
+        /// Last seq that is gone.
+        seq: Seq,
+    },
+    /// What is said about the cut does not hold.
+    #[error("the signed checkpoint of the cut at seq {seq} does not hold: {why}")]
+    CutForged {
+        /// Last seq that is gone.
+        seq: Seq,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Someone else cut the log.
+    #[error("the cut at seq {seq} is signed by {public_key}, which is no key of this hub")]
+    CutForeign {
+        /// Last seq that is gone.
+        seq: Seq,
+        /// Who signed.
+        public_key: String,
+    },
     /// The checkpoint's signature is not its key's.
     #[error("the checkpoint's signature is not valid")]
     Signature,
@@ -103,14 +180,48 @@ pub(super) struct Walk<'a> {
     report: VerifyReport,
 }
 
+/// What the statement about a cut after `seq` (0 = there is none), which has `hash`, is worth.
+pub(super) fn check_cut(
+    epoch: u32,
+    seq: Seq,
+    hash: &Hash,
+    cut: Option<Checkpoint>,
+    signers: &[String],
+) -> Result<Option<Cut>, VerifyError> {
+    let forged = |why| Err(VerifyError::CutForged { seq, why });
+    let Some(cut) = cut else {
+        return if seq == 0 { Ok(None) } else { Err(VerifyError::CutUnsigned { seq }) };
+    };
+    if !cut.verifies() {
+        return forged("its signature is not its key's");
+    }
+    if !cut.states(seq, hash) {
+        return forged("it is about another place or another hash than the one where the log begins");
+    }
+    if cut.epoch > epoch {
+        return forged("it is of a later epoch than the log");
+    }
+    let known = (!signers.is_empty()).then(|| signers.contains(&cut.public_key));
+    if known == Some(false) {
+        return Err(VerifyError::CutForeign { seq, public_key: cut.public_key });
+    }
+    Ok(Some(Cut { seq, time: cut.time, public_key: cut.public_key, known }))
+}
+
 impl<'a> Walk<'a> {
-    /// Begins after `anchor_seq`, which has `hash`.
+    /// Begins after `anchor_seq`, which has `hash` and was cut there as `cut` says.
     pub(super) fn begin(
         epoch: u32,
         anchor_seq: Seq,
         hash: Option<Hash>,
-        against: Option<&'a Checkpoint>,
+        cut: Option<Checkpoint>,
+        checks: &Checks<'a>,
     ) -> Result<Self, VerifyError> {
+        let against = checks.against;
+        let cut = match &hash {
+            Some(hash) => check_cut(epoch, anchor_seq, hash, cut, checks.signers)?,
+            None => None,
+        };
         if let Some(checkpoint) = against {
             if !checkpoint.verifies() {
                 return Err(VerifyError::Signature);
@@ -127,6 +238,7 @@ impl<'a> Walk<'a> {
             erased: 0,
             hash: hash.unwrap_or_default(),
             compared: against.map(|_| false),
+            cut,
         };
         let mut walk = Self { next: anchor_seq + 1, hash, against, report };
         if let Some(hash) = hash {
@@ -178,18 +290,34 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Walks the log of a running store, up to its present head. Where the beginning was dropped, the first event there is
-/// taken as it stands; [`super::verify`] on the file knows better.
-pub async fn verify_pages(store: &dyn Store, against: Option<&Checkpoint>) -> Result<VerifyReport, VerifyError> {
+/// Walks the log of a running store, up to its present head.
+pub async fn verify_pages(store: &dyn Store, checks: &Checks<'_>) -> Result<VerifyReport, VerifyError> {
+    loop {
+        match walk_pages(store, checks).await {
+            // Retention dropped them while this walk was on its way there.
+            Err(VerifyError::Missing { seq, .. }) if store.head().first > seq => {}
+            done => return done,
+        }
+    }
+}
+
+async fn walk_pages(store: &dyn Store, checks: &Checks<'_>) -> Result<VerifyReport, VerifyError> {
     let head = store.head();
+    let cut = store.cut().await?;
+    let mut after = cut.as_ref().map_or(0, |cut| cut.seq);
+    let begin = after;
+    let known =
+        cut.as_ref().map(|cut| hash_of(cut).ok_or(VerifyError::CutForged { seq: after, why: "it has no hash" }));
+    let known = known.transpose()?;
     let mut walk: Option<Walk<'_>> = None;
-    let mut after = head.first.saturating_sub(1);
     while after < head.seq {
+        checks.tell(Phase::Walk, after - begin, head.seq - begin);
         let range = SeqRange { after, until: Some(head.seq), priority: None };
         let page = store.read(range, Limit::items(PAGE_EVENTS)).await?;
         let Some(first) = page.first() else { break };
         if walk.is_none() {
-            walk = Some(Walk::begin(head.epoch, after, beginning(head.epoch, first), against)?);
+            let before = known.or_else(|| beginning(head.epoch, first));
+            walk = Some(Walk::begin(head.epoch, after, before, cut.clone(), checks)?);
         }
         if let Some(walk) = &mut walk {
             for event in &page {
@@ -200,7 +328,7 @@ pub async fn verify_pages(store: &dyn Store, against: Option<&Checkpoint>) -> Re
     }
     let walk = match walk {
         Some(walk) => walk,
-        None => Walk::begin(head.epoch, head.seq, Some(head.hash), against)?,
+        None => Walk::begin(head.epoch, begin, known.or(Some(head.hash)), cut, checks)?,
     };
     if walk.next() <= head.seq {
         return Err(VerifyError::Missing { seq: walk.next(), next: head.seq + 1 });
@@ -208,10 +336,15 @@ pub async fn verify_pages(store: &dyn Store, against: Option<&Checkpoint>) -> Re
     walk.end()
 }
 
-/// What the first event of a log chains to: the genesis of the epoch in which the log began, when it is still there.
+fn hash_of(checkpoint: &Checkpoint) -> Option<Hash> {
+    data_encoding::HEXLOWER.decode(checkpoint.hash.as_bytes()).ok()?.try_into().ok()
+}
+
+/// What the first event of a log that was not cut chains to: the genesis of the epoch in which it began.
 fn beginning(epoch: u32, first: &StoredEvent) -> Option<Hash> {
     if first.seq != 1 {
-        return None;
+        // The walk says that it is missing.
+        return Some(genesis(1));
     }
     (1..=epoch).map(genesis).find(|hash| link(hash, first) == first.hash).or(Some(genesis(epoch)))
 }

@@ -9,7 +9,7 @@ use nexus_core::{
 };
 use nexus_store::{
     OpenError, SqliteOptions, SqliteStore,
-    conformance::{ITEMS, Item, ManualClock, event, items, query},
+    conformance::{ITEMS, Item, ManualClock, event, items, query, signer},
     verify,
 };
 
@@ -122,7 +122,13 @@ async fn a_full_disk_refuses_whole_commits_and_the_store_goes_on_when_there_is_r
     let small = || Commit { events: vec![event("a.b", "2")], ..Commit::default() };
     let (a, b, c) = tokio::join!(store.commit(small()), store.commit(both(999)), store.commit(small()));
     assert_eq!((a.is_ok(), b, c.is_ok()), (true, Err(CommitError::Full), true));
-    let trim = nexus_core::store::Trim { erase_before: u64::MAX, types: vec![], drop_before: 9, limit: 1_000 };
+    let trim = nexus_core::store::Trim {
+        erase_before: u64::MAX,
+        types: vec![],
+        drop_before: 9,
+        limit: 1_000,
+        signer: signer(),
+    };
     store.trim(trim).await.unwrap();
     store.commit(both(1_000)).await.unwrap();
     store.close().await;
@@ -232,6 +238,16 @@ async fn the_views_show_what_a_person_wants() {
     for view in ["deliveries_v", "positions_v", "receipts_v"] {
         conn.execute_batch(&format!("SELECT * FROM {view}")).unwrap();
     }
+    append(&store, "2").await;
+    let ends = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(5)?));
+    type Ends = (u32, u64, u64, Option<u64>, Option<String>);
+    let now = || -> Ends { conn.query_row("SELECT * FROM log_v", [], ends).unwrap() };
+    assert_eq!(now(), (1, 1, 2, None, None));
+    let trim = nexus_core::store::Trim { erase_before: 2, types: vec![], drop_before: 2, limit: 9, signer: signer() };
+    store.trim(trim).await.unwrap();
+    assert_eq!(now(), (1, 2, 2, Some(1), Some(signer().public_key())));
+    let at: String = conn.query_row("SELECT cut_at FROM log_v", [], |row| row.get(0)).unwrap();
+    assert_eq!(at, stored.time.to_string());
 }
 
 #[tokio::test]
@@ -297,4 +313,25 @@ async fn the_largest_limits_and_seqs_are_no_error() {
     assert!(store.receipts(0, Some(u64::MAX), usize::MAX).await.unwrap().is_empty());
     assert!(store.due(Timestamp::from_micros(i64::MAX), usize::MAX).await.unwrap().is_empty());
     assert_eq!(store.seq_at(Timestamp::from_micros(i64::MAX)).await, Ok(4));
+}
+
+/// Names cost a row each and are never forgotten; a log with very many of them opens, is read, queried and verified as any.
+#[tokio::test]
+async fn a_log_with_a_hundred_thousand_types_opens_and_goes_on() {
+    const TYPES: usize = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for first in (0..TYPES).step_by(1_000) {
+        let events = (first..first + 1_000).map(|n| event(&format!("kind.n{n}"), "1")).collect();
+        store.commit(Commit { events, ..Commit::default() }).await.unwrap();
+    }
+    store.close().await;
+    let store = open(folder.path());
+    assert_eq!(store.topics().await.unwrap().len(), TYPES);
+    let query = nexus_core::store::EventQuery { types: vec!["kind.n77777".into()], ..Default::default() };
+    assert_eq!(store.query(query, 9).await.unwrap().events[0].seq, 77_778);
+    let fresh = Commit { events: vec![event("one.more", "1")], ..Commit::default() };
+    assert_eq!(store.commit(fresh).await.unwrap().events[0].seq, TYPES as u64 + 1);
+    store.close().await;
+    assert_eq!(verify(folder.path(), None).unwrap().present, TYPES as u64 + 1);
 }

@@ -52,74 +52,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/consumers/{subscription}/ack": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Acknowledge deliveries; leases that are not held any more are named */
-        post: operations["ack"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/consumers/{subscription}/extend": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Move the end of a lease to ms from now */
-        post: operations["extend"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/consumers/{subscription}/nack": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Refuse a delivery: tried again after delay_ms, or by the retry schedule */
-        post: operations["nack"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/consumers/{subscription}/pull": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Take deliveries under leases; waits for the first up to wait_ms */
-        post: operations["pull"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/dead-letters": {
         parameters: {
             query?: never;
@@ -603,6 +535,194 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/state/conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conflicts that wait for a choice, as far as the token may read their keys */
+        get: operations["list_state_conflicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/conflicts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One conflict */
+        get: operations["get_state_conflict"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/conflicts/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a conflict: keep what stands, take what was wanted, or write another value */
+        post: operations["resolve_state_conflict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules for conflicts, the longest prefix first */
+        get: operations["list_state_policies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/policies/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what becomes of conflicts of the keys that begin with a prefix */
+        put: operations["set_state_policy"];
+        post?: never;
+        /** Remove a rule for conflicts */
+        delete: operations["remove_state_policy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many conflicts there were, how many wait, and the last one */
+        get: operations["state_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change several keys, all or none; with checks, and with a time to confirm */
+        post: operations["state_transaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A transaction that is or was to be confirmed */
+        get: operations["get_state_transaction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm a transaction: it is not undone */
+        post: operations["confirm_state_transaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions/{id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undo a transaction that is not confirmed; keys that others changed since become conflicts */
+        post: operations["roll_back_state_transaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Server-sent events: every change of a key or of a prefix; resume with Last-Event-ID */
+        get: operations["watch_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/subscriptions": {
         parameters: {
             query?: never;
@@ -630,8 +750,7 @@ export interface paths {
         };
         /** One subscription */
         get: operations["get_subscription"];
-        /** Make a subscription where there is none of this name; 409 where one differs */
-        put: operations["ensure_subscription"];
+        put?: never;
         post?: never;
         /** Remove a subscription */
         delete: operations["delete_subscription"];
@@ -847,6 +966,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/graphql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page to try GraphQL on; with ?query= and a token its answer; as a WebSocket graphql-transport-ws */
+        get: operations["graphql_page"];
+        put?: never;
+        /** Run a GraphQL query or mutation; each field has its scope */
+        post: operations["graphql"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -890,6 +1027,59 @@ export interface paths {
         };
         /** This description */
         get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Keys by prefix, as far as the token may read them */
+        get: operations["list_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/state/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The value and version of a key; a key may hold slashes */
+        get: operations["get_state"];
+        /** Set a key; with expected_version or If-Match only if nobody changed it meanwhile */
+        put: operations["put_state"];
+        post?: never;
+        /** Delete a key; its versions go on with the deletion */
+        delete: operations["delete_state"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/state/{key}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a key that are kept, oldest first */
+        get: operations["state_history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -947,14 +1137,6 @@ export interface components {
             /** @constant */
             status: "accepted";
         };
-        Ack: {
-            leases: string[];
-        };
-        Acked: {
-            acked: number;
-            /** @description leases that are not held any more */
-            unheld: string[];
-        };
         Advance: {
             /**
              * @example 7d
@@ -979,29 +1161,6 @@ export interface components {
             type: string;
         };
         CloudEventBatch: components["schemas"]["CloudEvent"][];
-        ConsumerDelivery: {
-            attempt: number;
-            correlation_id?: string;
-            /** @description the same at every attempt */
-            delivery_id: string;
-            /** @description the name in the form that the subscription asked for */
-            event: string;
-            id: string;
-            /** @description settle it with this */
-            lease: string;
-            /** @description how long the lease lasts from when it was taken */
-            lease_ms: number;
-            payload: unknown;
-            /** @description the replay that it belongs to, if any */
-            replay?: number;
-            seq: number;
-            source?: string;
-            subject?: string;
-            subscription: string;
-            /** Format: date-time */
-            timestamp: string;
-            topic: string;
-        };
         Count: {
             [key: string]: number;
         };
@@ -1019,29 +1178,6 @@ export interface components {
         };
         DeliveryList: components["schemas"]["Delivery"][];
         EndpointList: Record<string, never>[];
-        EnsuredSubscription: {
-            active?: boolean;
-            concurrency?: number;
-            filter?: string;
-            filters?: string[];
-            keep_exchanges?: boolean;
-            key?: string;
-            max_attempts?: number;
-            name?: string;
-            /** @enum {string} */
-            on_dead?: "continue" | "hold";
-            ordered?: boolean;
-            /** @description screened jq, true for what is wanted */
-            predicate?: string;
-            /** @description "1s,5s,30s" or a schedule */
-            retry?: unknown;
-            secret?: string;
-            since?: number;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
-            target?: Record<string, never>;
-            timeout_ms?: number;
-            url?: string;
-        };
         Envelope: {
             data: unknown;
             error: null;
@@ -1090,17 +1226,26 @@ export interface components {
         Exchange: Record<string, never>;
         /** @description one event per line */
         ExportLine: Record<string, never>;
-        Extend: {
-            lease: string;
-            /** @description absent: timeout_ms again */
-            ms?: number;
-        };
-        Extended: {
-            extended_ms: number;
-            lease: string;
-        };
         /** @description what became of the event, by subscription */
         Fate: Record<string, never>;
+        GraphqlError: {
+            extensions: {
+                code: string;
+                retryable: boolean;
+            };
+            locations?: Record<string, never>[];
+            message: string;
+            path?: (string | number)[];
+        };
+        GraphqlRequest: {
+            operationName?: string | null;
+            query: string;
+            variables?: Record<string, never> | null;
+        };
+        GraphqlResponse: {
+            data: Record<string, never> | null;
+            errors?: components["schemas"]["GraphqlError"][];
+        };
         /** @description epoch, seq, first, hash, time */
         Head: Record<string, never>;
         Health: {
@@ -1125,12 +1270,6 @@ export interface components {
             version?: string;
         };
         ImportReport: Record<string, never>;
-        Nack: {
-            /** @description absent: as the retry schedule says */
-            delay_ms?: number;
-            lease: string;
-            reason?: string;
-        };
         Names: string[];
         NeoEvent: {
             /**
@@ -1177,6 +1316,17 @@ export interface components {
             schemas?: Record<string, never>;
             secrets?: string[];
         };
+        NewStatePolicy: {
+            /** @description over {key, base, current, wanted} */
+            jq?: string | null;
+            /** @enum {unknown} */
+            merge?: "json" | "set" | "counter" | "list" | null;
+            /** @enum {string} */
+            on_conflict: "last_write_wins" | "merge" | "user_confirmation" | "custom";
+            prefix: string;
+            /** @description a plugin's */
+            resolver?: string | null;
+        };
         NewSubscription: {
             active?: boolean;
             concurrency?: number;
@@ -1195,7 +1345,7 @@ export interface components {
             retry?: unknown;
             secret?: string;
             since?: number;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
+            /** @description {kind: webhook|http|handler, url, method, headers, body} */
             target?: Record<string, never>;
             timeout_ms?: number;
             url?: string;
@@ -1206,9 +1356,25 @@ export interface components {
             name: string;
             scopes: string[];
         };
+        NewTransaction: {
+            changes: {
+                delete?: boolean;
+                expected_version?: number | null;
+                key: string;
+                ttl_seconds?: number | null;
+                /** @description any JSON; or delete: true */
+                value?: unknown;
+            }[];
+            checks?: string[];
+            confirm_within_seconds?: number | null;
+        };
         Now: {
             /** Format: date-time */
             now: string;
+        };
+        Place: {
+            hash: string;
+            seq: number;
         };
         Problem: {
             code: string;
@@ -1256,13 +1422,14 @@ export interface components {
             seq: number;
             topic: string;
         };
-        Pull: {
-            /** @default 10 */
-            max: number;
-            /** @default 0 */
-            wait_ms: number;
+        PutState: {
+            /** @description 0: the key must not exist */
+            expected_version?: number | null;
+            /** @description delete the key after this */
+            ttl_seconds?: number | null;
+            /** @description any JSON */
+            value: unknown;
         };
-        Pulled: components["schemas"]["ConsumerDelivery"][];
         Reason: {
             reason?: string;
         };
@@ -1287,6 +1454,15 @@ export interface components {
             to_seq?: number;
         };
         ReplayList: components["schemas"]["Replay"][];
+        ResolveStateConflict: {
+            /** @enum {string} */
+            choice: "current" | "wanted" | "value";
+            /** @description with the choice value */
+            value?: unknown;
+        };
+        RollBack: {
+            reason?: string | null;
+        };
         Sample: {
             payload?: unknown;
         };
@@ -1345,6 +1521,82 @@ export interface components {
             /** @description JSON Schema per event type */
             schemas?: Record<string, never>;
         };
+        State: {
+            correlation_id?: string;
+            deleted?: boolean;
+            /** Format: date-time */
+            expires_at?: string;
+            key: string;
+            reason?: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by?: string;
+            /** @description any JSON, as it was written */
+            value: unknown;
+            version: number;
+        };
+        StateConflict: {
+            base_version: number;
+            by?: string;
+            /** @enum {string} */
+            cause: "write" | "rollback";
+            correlation_id?: string;
+            current_version: number;
+            deletes?: boolean;
+            id: string;
+            key: string;
+            /** Format: date-time */
+            parked_at?: string;
+            /** @description choice, by, at, version */
+            resolved?: Record<string, never>;
+            /** @description the value that waits */
+            wanted: unknown;
+        };
+        StateConflictList: components["schemas"]["StateConflict"][];
+        StateHistory: {
+            history: components["schemas"]["StateVersion"][];
+            key: string;
+            next_cursor?: string | null;
+        };
+        StateList: {
+            items: components["schemas"]["State"][];
+            next_cursor: string | null;
+        };
+        StatePolicy: {
+            name: string;
+            rule: components["schemas"]["NewStatePolicy"];
+            /** Format: date-time */
+            updated_at?: string;
+            updated_by?: string;
+        };
+        StatePolicyList: components["schemas"]["StatePolicy"][];
+        StateSummary: {
+            by_outcome: Record<string, never>;
+            conflicts: number;
+            last_conflict: Record<string, never> | null;
+            open: number;
+        };
+        StateVersion: {
+            correlation_id?: string;
+            deleted?: boolean;
+            /** Format: date-time */
+            expires_at?: string;
+            reason?: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by: string;
+            /** @description any JSON, as it was written */
+            value: unknown;
+            version: number;
+        };
+        StateWritten: {
+            deleted?: boolean;
+            key: string;
+            merged?: boolean;
+            /** @constant */
+            success: true;
+            version: number;
+        };
         Subscription: {
             activity?: Record<string, never>;
             concurrency?: number;
@@ -1363,7 +1615,7 @@ export interface components {
             /** @description shown once, when the hub made it */
             secret?: string;
             signed?: boolean;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
+            /** @description {kind: webhook|http|handler, url, method, headers, body} */
             target?: Record<string, never>;
             timeout_ms?: number;
             /** Format: date-time */
@@ -1382,7 +1634,7 @@ export interface components {
             /** @description "1s,5s,30s" or a schedule */
             retry?: unknown;
             secret?: string;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
+            /** @description {kind: webhook|http|handler, url, method, headers, body} */
             target?: Record<string, never>;
             timeout_ms?: number;
             url?: string;
@@ -1411,9 +1663,29 @@ export interface components {
             token?: string;
         };
         TokenList: components["schemas"]["Token"][];
+        Transaction: {
+            by?: string;
+            /** Format: date-time */
+            confirm_by_at?: string;
+            conflicts?: string[];
+            /** Format: date-time */
+            ended_at?: string;
+            /** @description where it is to be confirmed */
+            id?: string;
+            keys: Record<string, never>[];
+            lost?: string[];
+            /** Format: date-time */
+            made_at?: string;
+            reason?: string;
+            /** @enum {string} */
+            state?: "waiting" | "confirmed" | "rolled_back";
+        };
+        /** @description ok, events, first, last, head, erased, epoch, compared, cut, next, bad_seq, problem */
         VerifyReport: Record<string, never>;
         VerifyRequest: {
+            after?: components["schemas"]["Place"];
             against?: components["schemas"]["Checkpoint"];
+            limit?: number;
         };
     };
     responses: {
@@ -1510,122 +1782,6 @@ export interface operations {
                 };
             };
             default: components["responses"]["Problem"];
-        };
-    };
-    ack: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                subscription: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Ack"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Envelope"] & {
-                        data?: components["schemas"]["Acked"];
-                    };
-                };
-            };
-            default: components["responses"]["EnvelopedProblem"];
-        };
-    };
-    extend: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                subscription: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Extend"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Envelope"] & {
-                        data?: components["schemas"]["Extended"];
-                    };
-                };
-            };
-            default: components["responses"]["EnvelopedProblem"];
-        };
-    };
-    nack: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                subscription: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Nack"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Envelope"] & {
-                        data?: components["schemas"]["Count"];
-                    };
-                };
-            };
-            default: components["responses"]["EnvelopedProblem"];
-        };
-    };
-    pull: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                subscription: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Pull"];
-            };
-        };
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Envelope"] & {
-                        data?: components["schemas"]["Pulled"];
-                    };
-                };
-            };
-            default: components["responses"]["EnvelopedProblem"];
         };
     };
     list_dead_letters: {
@@ -2564,6 +2720,326 @@ export interface operations {
             default: components["responses"]["EnvelopedProblem"];
         };
     };
+    list_state_conflicts: {
+        parameters: {
+            query?: {
+                /** @description of this key */
+                key?: string;
+                /** @description true: resolved ones too */
+                all?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 500, default 50 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateConflictList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_state_conflict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateConflict"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    resolve_state_conflict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResolveStateConflict"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateConflict"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    list_state_policies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StatePolicyList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    set_state_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewStatePolicy"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StatePolicy"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    remove_state_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Removed"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    state_summary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateSummary"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTransaction"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    confirm_state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    roll_back_state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBack"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    watch_state: {
+        parameters: {
+            query?: {
+                /** @description changes of this key */
+                key?: string;
+                /** @description changes of keys that begin so */
+                prefix?: string;
+                /** @description go on after this position: a seq, or epoch:seq */
+                since?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     list_subscriptions: {
         parameters: {
             query?: never;
@@ -2624,35 +3100,6 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
-        responses: {
-            /** @description Done */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Envelope"] & {
-                        data?: components["schemas"]["Subscription"];
-                    };
-                };
-            };
-            default: components["responses"]["EnvelopedProblem"];
-        };
-    };
-    ensure_subscription: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                name: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["EnsuredSubscription"];
-            };
-        };
         responses: {
             /** @description Done */
             200: {
@@ -3082,6 +3529,63 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    graphql_page: {
+        parameters: {
+            query?: {
+                /** @description an API token, where no header can be set */
+                token?: string;
+                /** @description a one-time ticket of POST /api/v1/tickets */
+                ticket?: string;
+                /** @description a GraphQL document; without it, the page */
+                query?: string;
+                /** @description which operation of the document */
+                operationName?: string;
+                /** @description values of its variables, a JSON object */
+                variables?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    graphql: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphqlRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphqlResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -3140,6 +3644,141 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_state: {
+        parameters: {
+            query?: {
+                /** @description keys that begin so; all when absent */
+                prefix?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 500, default 100 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_state: {
+        parameters: {
+            query?: {
+                /** @description this version, as far as the history goes back */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["State"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutState"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateWritten"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_state: {
+        parameters: {
+            query?: {
+                /** @description refuse it (409) when the present version is another */
+                expected_version?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateWritten"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    state_history: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 1000, default 100 */
+                limit?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateHistory"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -1,0 +1,157 @@
+//! What every socket has in common: how frames are written, why a socket ends, and how it says so.
+
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use tokio::io::AsyncReadExt;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        Error, Message, Utf8Bytes,
+        protocol::{CloseFrame, frame::coding::CloseCode},
+    },
+};
+
+use crate::server::Wire;
+
+/// How long a closing socket waits for its client to have read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A socket of a client.
+pub(crate) type Socket = WebSocketStream<Wire>;
+
+/// Why a session ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client said goodbye.
+    Closed,
+    /// The connection broke.
+    Lost,
+    /// The client does not read: nothing can be said.
+    Stuck,
+    /// The hub is stopping.
+    Stopping,
+    /// The token was revoked or has expired.
+    TokenEnded,
+    /// The token may no longer read what the socket is for.
+    ScopeLost,
+    /// No sign of life.
+    Silent,
+    /// Frames too fast, for too long.
+    TooFast,
+    /// A binary frame.
+    Binary,
+    /// A message over the limit.
+    TooLarge,
+    /// A text frame that is no UTF-8.
+    NotText,
+    /// Not a valid WebSocket frame.
+    BadFrame,
+    /// A breach of the protocol that is spoken over the socket, with a close code of that protocol.
+    Breach(u16, String),
+}
+
+impl End {
+    /// Its name in the metrics: a closed set.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Closed => "client",
+            Self::Lost => "lost",
+            Self::Stuck => "not_reading",
+            Self::Stopping => "stopping",
+            Self::TokenEnded => "token_ended",
+            Self::ScopeLost => "scope_lost",
+            Self::Silent => "silent",
+            Self::TooFast => "too_fast",
+            Self::Binary => "binary",
+            Self::TooLarge => "too_large",
+            Self::NotText => "not_text",
+            Self::BadFrame => "bad_frame",
+            Self::Breach(..) => "protocol",
+        }
+    }
+
+    /// One of each, for the metrics.
+    pub(crate) fn all() -> [Self; 13] {
+        [
+            Self::Closed,
+            Self::Lost,
+            Self::Stuck,
+            Self::Stopping,
+            Self::TokenEnded,
+            Self::ScopeLost,
+            Self::Silent,
+            Self::TooFast,
+            Self::Binary,
+            Self::TooLarge,
+            Self::NotText,
+            Self::BadFrame,
+            Self::Breach(0, String::new()),
+        ]
+    }
+
+    /// The close code and what is said; `None` where nobody is there to hear it.
+    fn farewell(&self) -> Option<(CloseCode, &str)> {
+        Some(match self {
+            Self::Closed | Self::Lost | Self::Stuck => return None,
+            Self::Stopping => (CloseCode::Away, "the hub is stopping"),
+            Self::TokenEnded => (CloseCode::Policy, "the token was revoked or has expired"),
+            Self::ScopeLost => (CloseCode::Policy, "what the token may do has changed"),
+            Self::Silent => (CloseCode::Policy, "no sign of life"),
+            Self::TooFast => (CloseCode::Policy, "too many frames"),
+            Self::Binary => (CloseCode::Unsupported, "send text frames with JSON"),
+            Self::TooLarge => (CloseCode::Size, "the message is too large"),
+            Self::NotText => (CloseCode::Invalid, "a text frame must be UTF-8"),
+            Self::BadFrame => (CloseCode::Protocol, "not a valid WebSocket frame"),
+            Self::Breach(code, reason) => (CloseCode::from(*code), reason),
+        })
+    }
+
+    /// Of a broken stream.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::Capacity(_) => Self::TooLarge,
+            Error::Utf8(_) => Self::NotText,
+            Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
+                Self::Lost
+            }
+            Error::Protocol(_) => Self::BadFrame,
+            _ => Self::Lost,
+        }
+    }
+}
+
+/// Writes all frames, then flushes once. A client that takes nothing for `patience` is stuck.
+pub(crate) async fn send(socket: &mut Socket, patience: Duration, frames: Vec<Message>) -> Result<(), End> {
+    let write = async {
+        for frame in frames {
+            socket.feed(frame).await?;
+        }
+        socket.flush().await
+    };
+    match tokio::time::timeout(patience, write).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(End::of(&error)),
+        Err(_) => Err(End::Stuck),
+    }
+}
+
+/// Says why, then gives the client a moment to read it: closing at once would let the kernel throw the words away.
+pub(crate) async fn close(mut socket: Socket, end: &End) {
+    let Some((code, reason)) = end.farewell() else {
+        // The library has the answer to a client's goodbye ready; it must still leave.
+        if *end == End::Closed {
+            let _ = tokio::time::timeout(LINGER, socket.flush()).await;
+        }
+        return;
+    };
+    let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
+    let farewell = async {
+        socket.close(Some(frame)).await.ok()?;
+        let stream = socket.get_mut();
+        let mut rest = [0u8; 4096];
+        while stream.read(&mut rest).await.ok()? > 0 {}
+        Some(())
+    };
+    let _ = tokio::time::timeout(LINGER, farewell).await;
+}
