@@ -311,12 +311,12 @@ pub fn standard_signature(secrets: &[Secret], id: &str, secs: i64, body: &[u8]) 
 
 /// A secret made ready once, to sign many requests both ways.
 #[derive(Debug)]
-pub struct Signer {
+pub struct RequestSigner {
     nexus: hmac::Key,
     standard: Result<WebhookKey, SignatureError>,
 }
 
-impl Signer {
+impl RequestSigner {
     /// From a secret in any of the forms of [`WebhookKey::parse`].
     pub fn new(secret: &Secret) -> Self {
         Self { nexus: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), standard: WebhookKey::parse(secret) }

@@ -39,8 +39,19 @@ const NOTED_EVERY: usize = 64;
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The wall clock may have been set back between two deaths: so far before the note is looked again.
 const SLACK: Duration = Duration::from_secs(3600);
+/// Until what could not be told is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Rows read at once.
 const PAGE: usize = 1_000;
+
+/// Whether a dead letter has its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logged {
+    Now,
+    Before,
+    /// It is of the hub's own reports, or one step too deep.
+    Never,
+}
 
 /// Hands dead letters over to be told.
 #[derive(Clone, Debug)]
@@ -101,7 +112,12 @@ impl Deaths {
                 tracing::error!(%error, "dead letters that were not told can't be looked up; it is tried again");
                 self.missed.store(true, Ordering::Release);
             }
-            let Some(death) = self.queue.recv().await else { break };
+            let again = self.missed.load(Ordering::Acquire).then(|| self.desk.clock.sleep(AGAIN));
+            let death = tokio::select! {
+                death = self.queue.recv() => death,
+                () = async { again.unwrap_or_else(|| Box::pin(std::future::pending())).await } => continue,
+            };
+            let Some(death) = death else { break };
             self.tell(death).await;
             for _ in 1..NOTED_EVERY {
                 let Ok(death) = self.queue.try_recv() else { break };
@@ -113,7 +129,7 @@ impl Deaths {
 
     /// Tells what died lately and may not have been told.
     async fn look(&mut self) -> Result<(), Problem> {
-        let from = self.told_until.minus(SLACK);
+        let from = self.told_until.min(self.desk.now()).minus(SLACK);
         let mut after = None;
         loop {
             let query =
@@ -134,7 +150,7 @@ impl Deaths {
     async fn tell(&mut self, death: Death) {
         let name = self.subscriptions.name_of(death.sub).unwrap_or_default();
         let fresh = match self.report(&name, &death).await {
-            Ok(repeat) => !repeat || death.at > self.noted_until,
+            Ok(logged) => logged == Logged::Now || death.at > self.noted_until,
             Err(error) => {
                 tracing::error!(subscription = %name, event.seq = death.seq, %error, "a dead letter can't be logged; it is tried again");
                 self.missed.store(true, Ordering::Release);
@@ -151,17 +167,19 @@ impl Deaths {
         self.told_until = self.told_until.max(death.at);
     }
 
-    /// Puts it into the log, unless it is there. True when it was.
-    async fn report(&self, name: &str, death: &Death) -> Result<bool, Problem> {
+    /// Puts it into the log, unless it is there.
+    async fn report(&self, name: &str, death: &Death) -> Result<Logged, Problem> {
         let range = SeqRange { after: death.seq - 1, until: Some(death.seq), priority: None };
         let found = self.desk.store.read(range, Limit::items(1)).await.map_err(unreadable)?;
-        let Some(event) = found.first().filter(|e| !e.topic.as_str().starts_with(FAMILY)) else { return Ok(false) };
+        let Some(event) = found.first().filter(|e| !e.topic.as_str().starts_with(FAMILY)) else {
+            return Ok(Logged::Never);
+        };
         let events = vec![self.event(name, death, event)];
         if events[0].depth > EVENT_DEPTH {
-            return Ok(false);
+            return Ok(Logged::Never);
         }
         let done = self.desk.commit(Commit { events, ..Commit::default() }).await?;
-        Ok(done.events.first().is_some_and(|e| e.repeat))
+        Ok(if done.events.iter().all(|e| e.repeat) { Logged::Before } else { Logged::Now })
     }
 
     fn event(&self, name: &str, death: &Death, event: &StoredEvent) -> nexus_core::event::NewEvent {

@@ -11,7 +11,7 @@ use nexus_core::{
     chain::{BadSeed, Signer},
     problem::{Code, Problem},
     record::{Collection, Record, Value},
-    sign::{self, Secret},
+    sign::{RequestSigner, Secret},
     store::{Commit, Key, Write},
     time::Timestamp,
 };
@@ -98,7 +98,7 @@ impl Record for Sealed {
 struct Opened {
     secret: Secret,
     /// Made when something is first signed with it.
-    signer: OnceLock<Arc<sign::Signer>>,
+    signer: OnceLock<Arc<RequestSigner>>,
 }
 
 impl From<Secret> for Opened {
@@ -238,10 +238,10 @@ impl Vault {
     }
 
     /// The secret kept under `name`, ready to sign with.
-    pub fn signer(&self, name: &str) -> Option<Arc<sign::Signer>> {
+    pub fn request_signer(&self, name: &str) -> Option<Arc<RequestSigner>> {
         let open = self.open_secrets();
         let opened = open.get(name)?;
-        Some(Arc::clone(opened.signer.get_or_init(|| Arc::new(sign::Signer::new(&opened.secret)))))
+        Some(Arc::clone(opened.signer.get_or_init(|| Arc::new(RequestSigner::new(&opened.secret)))))
     }
 
     fn open_secrets(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Opened>> {

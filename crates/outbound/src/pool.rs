@@ -106,7 +106,7 @@ pub(crate) struct Answer {
 /// A request that did not go through.
 enum Failure {
     /// Nothing of it was sent: the connection was closed while it lay idle.
-    Unsent(Request<Full<Bytes>>),
+    Unsent(Box<Request<Full<Bytes>>>),
     Broken(SendError),
 }
 
@@ -146,7 +146,7 @@ impl Pool {
             let sent = link.sender.try_send_request(request);
             let answer = link.drive(async {
                 let answer = sent.await.map_err(|mut refused| match refused.take_message() {
-                    Some(request) => Failure::Unsent(request),
+                    Some(request) => Failure::Unsent(Box::new(request)),
                     None => Failure::Broken(in_hyper(refused.error())),
                 })?;
                 *status = Some(answer.status());
@@ -162,7 +162,7 @@ impl Pool {
                     }
                     return Ok(answer);
                 }
-                Err(Failure::Unsent(again)) if link.used => request = again,
+                Err(Failure::Unsent(again)) if link.used => request = *again,
                 Err(Failure::Unsent(_)) => {
                     return Err(SendError::new(Kind::Closed, "the connection was closed before the request was sent"));
                 }

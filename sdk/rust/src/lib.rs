@@ -14,9 +14,9 @@
 //!
 //! - [`Client`] finds the hub and a token ([`Settings`]) and carries every call.
 //! - [`event`]: publish, signed dispatch, query, fate. [`tail`]: the log as a stream that survives restarts of the hub.
+//! - [`consume`]: deliveries taken by this program, durably, instead of being sent to an endpoint.
 //! - [`service`]: services found and called.
 //! - [`state`]: shared keys with versions, and watches over them.
-//! - [`consume`]: deliveries taken by this program, durably, instead of being sent to an endpoint.
 //! - [`source`], [`subscription`], [`delivery`], [`replay`], [`token`], [`log`]: administration, one module per resource.
 //! - [`Error`] carries the hub's own words; show its message to people and compare [`Problem::code`] in programs.
 //!

@@ -345,7 +345,7 @@ impl Sender {
         if delivery.generation > 0 {
             request.headers.insert(REPLAY.clone(), delivery.generation.into());
         }
-        if let Some(signer) = subscription.secret.as_deref().and_then(|name| self.vault.signer(name)) {
+        if let Some(signer) = subscription.secret.as_deref().and_then(|name| self.vault.request_signer(name)) {
             put(request, &NEXUS_SIGNATURE, &signer.nexus(&request.body))?;
             let standard = signer.standard(&id, &secs, &request.body).map_err(|e| e.to_string())?;
             put(request, &WEBHOOK_SIGNATURE, &standard)?;

@@ -1,4 +1,4 @@
-//! Changes.
+//! What can be changed by GraphQL: events published, state written.
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use bytes::Bytes;

@@ -124,17 +124,6 @@ impl Session {
         }
     }
 
-    /// Someone's token was changed or has ended; it may be this one's. What runs was permitted by what it allowed before,
-    /// so a client whose token allows something else now has to come again.
-    fn on_change(&mut self) -> Result<(), End> {
-        let Some(who) = &mut self.who else { return Ok(()) };
-        let before = Arc::clone(&who.principal);
-        if !who.renew(&self.gate.hub) {
-            return Err(End::TokenEnded);
-        }
-        if before != who.principal { Err(End::ScopeLost) } else { Ok(()) }
-    }
-
     async fn on_message(&mut self, socket: &mut Socket, message: tungstenite::Message) -> Result<(), End> {
         let text = match message {
             tungstenite::Message::Text(text) => Bytes::from(text),

@@ -68,7 +68,7 @@ async fn every_accepted_event_survives_a_kill_and_retention_forgets_only_what_it
     let client = hub.client();
     for (topic, payload, id) in &accepted {
         let event = client.event(id).await.expect("it survived");
-        assert_eq!((event["type"].as_str(), &event["data"]), (Some(*topic), payload), "{event}");
+        assert_eq!((event["type"].as_str(), &event["payload"]), (Some(*topic), payload), "{event}");
     }
     let clock = r#"{"advance":"2d"}"#;
     let headers = [("Content-Type", "application/json")];
@@ -76,13 +76,13 @@ async fn every_accepted_event_survives_a_kill_and_retention_forgets_only_what_it
     assert_eq!(moved.status, 200, "{moved:?}");
     until("the end of what is too old", async || {
         let event = client.event(&accepted[0].2).await.expect("its place stays");
-        event["data"].is_null().then_some(())
+        event["erased"].as_bool()?.then_some(())
     })
     .await;
     for (topic, payload, id) in &accepted {
         let event = client.event(id).await.expect("its place stays");
         let kept = if *topic == "order.placed" { payload } else { &Value::Null };
-        assert_eq!(&event["data"], kept, "{event}");
+        assert_eq!(&event["payload"], kept, "{event}");
     }
     assert_eq!(client.verify_log(None).await.expect("a report")["ok"], true);
     hub.stop().await;
@@ -214,7 +214,7 @@ async fn an_event_type_of_ones_own_is_tracked_found_and_held_to_its_schema() {
     let query = EventQuery { topic: Some("plan.chosen".into()), ..EventQuery::default() };
     let found = client.events(&query).await.expect("a page").items;
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!(found[0]["data"], json!({"plan": "pro", "seats": 3}));
+    assert_eq!(found[0]["payload"], json!({"plan": "pro", "seats": 3}));
     let kept = client.source("shop").await.expect("the source");
     assert_eq!(kept.more.get("schemas").and_then(|s| s.get("plan.chosen")), Some(&schema), "{kept:?}");
     hub.stop().await;

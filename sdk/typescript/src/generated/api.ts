@@ -52,6 +52,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for something to be done, once: the same correlationId gives the same answer for a day */
+        post: operations["command"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{subscription}/ack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Acknowledge deliveries; leases that are not held any more are named */
+        post: operations["ack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{subscription}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Move the end of a lease to ms from now */
+        post: operations["extend"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{subscription}/nack": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse a delivery: tried again after delay_ms, or by the retry schedule */
+        post: operations["nack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{subscription}/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take deliveries under leases; waits for the first up to wait_ms */
+        post: operations["pull"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dead-letters": {
         parameters: {
             query?: never;
@@ -750,7 +835,8 @@ export interface paths {
         };
         /** One subscription */
         get: operations["get_subscription"];
-        put?: never;
+        /** Make a subscription where there is none of this name; 409 where one differs */
+        put: operations["ensure_subscription"];
         post?: never;
         /** Remove a subscription */
         delete: operations["delete_subscription"];
@@ -852,10 +938,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List tokens, never their secrets */
+        /** List tokens and all other credentials (keys, node secrets, named secrets), never a secret */
         get: operations["list_tokens"];
         put?: never;
-        /** Make a token with scopes you hold yourself; shown this once */
+        /** Make a token with scopes you hold yourself, or keep a key for JSON Web Tokens; shown this once */
         post: operations["create_token"];
         delete?: never;
         options?: never;
@@ -870,14 +956,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One token */
+        /** One token; a token may look at itself */
         get: operations["get_token"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Give a token other scopes; open sockets are held to them at once */
+        patch: operations["update_token"];
         trace?: never;
     };
     "/api/v1/tokens/{id}/revoke": {
@@ -889,8 +976,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End a token at once */
+        /** End it at once, with every socket and stream opened with it. A token may revoke itself */
         post: operations["revoke_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a new one in its place; the old one goes on for graceSeconds. A token may rotate itself */
+        post: operations["rotate_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1035,6 +1139,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Registered services and how they are */
+        get: operations["list_services"];
+        put?: never;
+        /** Register an instance of a service; the same id again updates it (200) */
+        post: operations["register_service"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The instance of this id, or the best of this name, with all of them */
+        get: operations["get_service"];
+        put?: never;
+        post?: never;
+        /** Take the instance of this id out */
+        delete: operations["deregister_service"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{name}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The instance of this id lives, and is so busy */
+        post: operations["service_heartbeat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{name}/invoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call an instance of this service; its status and body are the answer */
+        post: operations["invoke_service"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/state": {
         parameters: {
             query?: never;
@@ -1137,6 +1311,14 @@ export interface components {
             /** @constant */
             status: "accepted";
         };
+        Ack: {
+            leases: string[];
+        };
+        Acked: {
+            acked: number;
+            /** @description leases that are not held any more */
+            unheld: string[];
+        };
         Advance: {
             /**
              * @example 7d
@@ -1161,6 +1343,41 @@ export interface components {
             type: string;
         };
         CloudEventBatch: components["schemas"]["CloudEvent"][];
+        Command: {
+            correlationId: string;
+            payload?: Record<string, never>;
+            /** Format: date-time */
+            timestamp?: string;
+            /**
+             * @example token.create
+             * @example token.rotate
+             * @example token.revoke
+             */
+            type: string;
+        };
+        ConsumerDelivery: {
+            attempt: number;
+            correlation_id?: string;
+            /** @description the same at every attempt */
+            delivery_id: string;
+            /** @description the name in the form that the subscription asked for */
+            event: string;
+            id: string;
+            /** @description settle it with this */
+            lease: string;
+            /** @description how long the lease lasts from when it was taken */
+            lease_ms: number;
+            payload: unknown;
+            /** @description the replay that it belongs to, if any */
+            replay?: number;
+            seq: number;
+            source?: string;
+            subject?: string;
+            subscription: string;
+            /** Format: date-time */
+            timestamp: string;
+            topic: string;
+        };
         Count: {
             [key: string]: number;
         };
@@ -1178,6 +1395,29 @@ export interface components {
         };
         DeliveryList: components["schemas"]["Delivery"][];
         EndpointList: Record<string, never>[];
+        EnsuredSubscription: {
+            active?: boolean;
+            concurrency?: number;
+            filter?: string;
+            filters?: string[];
+            keep_exchanges?: boolean;
+            key?: string;
+            max_attempts?: number;
+            name?: string;
+            /** @enum {string} */
+            on_dead?: "continue" | "hold";
+            ordered?: boolean;
+            /** @description screened jq, true for what is wanted */
+            predicate?: string;
+            /** @description "1s,5s,30s" or a schedule */
+            retry?: unknown;
+            secret?: string;
+            since?: number;
+            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
+            target?: Record<string, never>;
+            timeout_ms?: number;
+            url?: string;
+        };
         Envelope: {
             data: unknown;
             error: null;
@@ -1226,8 +1466,46 @@ export interface components {
         Exchange: Record<string, never>;
         /** @description one event per line */
         ExportLine: Record<string, never>;
+        Extend: {
+            lease: string;
+            /** @description absent: timeout_ms again */
+            ms?: number;
+        };
+        Extended: {
+            extended_ms: number;
+            lease: string;
+        };
         /** @description what became of the event, by subscription */
         Fate: Record<string, never>;
+        FoundService: {
+            /** @enum {string} */
+            breaker?: "closed" | "open" | "half_open";
+            capabilities: string[];
+            /** @description a path or a URL; none = its port is knocked at */
+            health_check_url: string | null;
+            host: string;
+            id: string;
+            in_flight?: number;
+            /** @description epoch seconds */
+            last_check?: number;
+            /** @description epoch seconds */
+            last_heartbeat?: number;
+            load: number;
+            /** @description weight and strategy are read by the choice */
+            metadata?: Record<string, never>;
+            name: string;
+            port: number;
+            /** @enum {string} */
+            protocol: "http" | "https";
+            /** @description epoch seconds */
+            registered_at?: number;
+            services: components["schemas"]["Service"][];
+            /** @enum {string} */
+            status: "healthy" | "degraded" | "unhealthy" | "expired";
+            status_reason?: string;
+            ttl_seconds?: number;
+            version: string;
+        };
         GraphqlError: {
             extensions: {
                 code: string;
@@ -1269,7 +1547,16 @@ export interface components {
             uptime_seconds?: number;
             version?: string;
         };
+        Heartbeat: {
+            load?: number;
+        };
         ImportReport: Record<string, never>;
+        Nack: {
+            /** @description absent: as the retry schedule says */
+            delay_ms?: number;
+            lease: string;
+            reason?: string;
+        };
         Names: string[];
         NeoEvent: {
             /**
@@ -1297,11 +1584,32 @@ export interface components {
             overlap_seconds?: number;
             secret?: string;
         };
+        NewService: {
+            capabilities?: string[];
+            /** @description a path or a URL; none = its port is knocked at */
+            health_check_url?: string | null;
+            host: string;
+            id: string;
+            load?: number;
+            /** @description weight and strategy are read by the choice */
+            metadata?: Record<string, never>;
+            name?: string;
+            port: number;
+            /** @enum {string} */
+            protocol?: "http" | "https";
+            ttl_seconds?: number;
+            version?: string;
+        };
         NewSource: {
             /** @description topics it may dispatch; empty = every one */
             allow?: string[];
             closed?: boolean;
             id: string;
+            /**
+             * @description how long an event's key is remembered; absent = 24h
+             * @example 2h
+             */
+            idempotency_window?: string;
             /** @description screened jq from the body to {event, payload} */
             mapping?: string;
             /** @enum {string} */
@@ -1345,16 +1653,22 @@ export interface components {
             retry?: unknown;
             secret?: string;
             since?: number;
-            /** @description {kind: webhook|http|handler, url, method, headers, body} */
+            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
             target?: Record<string, never>;
             timeout_ms?: number;
             url?: string;
         };
         NewToken: {
+            /** @enum {string} */
+            algorithm?: "HS256" | "RS256" | "ES256" | "EdDSA";
             /** Format: date-time */
             expiresAt?: string;
+            /** @description for jwt_key: a shared secret, or the public part as a JSON Web Key */
+            key?: string | Record<string, never>;
+            /** @enum {string} */
+            kind?: "api_token" | "jwt_key";
             name: string;
-            scopes: string[];
+            scopes?: string[];
         };
         NewTransaction: {
             changes: {
@@ -1422,6 +1736,13 @@ export interface components {
             seq: number;
             topic: string;
         };
+        Pull: {
+            /** @default 10 */
+            max: number;
+            /** @default 0 */
+            wait_ms: number;
+        };
+        Pulled: components["schemas"]["ConsumerDelivery"][];
         PutState: {
             /** @description 0: the key must not exist */
             expected_version?: number | null;
@@ -1463,6 +1784,12 @@ export interface components {
         RollBack: {
             reason?: string | null;
         };
+        Rotate: {
+            /** @default 60 */
+            graceSeconds: number;
+            /** @description the new value, where the hub can't make it */
+            key?: string | Record<string, never>;
+        };
         Sample: {
             payload?: unknown;
         };
@@ -1474,6 +1801,37 @@ export interface components {
             id?: string;
             subscription?: string;
         };
+        Service: {
+            /** @enum {string} */
+            breaker?: "closed" | "open" | "half_open";
+            capabilities: string[];
+            /** @description a path or a URL; none = its port is knocked at */
+            health_check_url: string | null;
+            host: string;
+            id: string;
+            in_flight?: number;
+            /** @description epoch seconds */
+            last_check?: number;
+            /** @description epoch seconds */
+            last_heartbeat?: number;
+            load: number;
+            /** @description weight and strategy are read by the choice */
+            metadata?: Record<string, never>;
+            name: string;
+            port: number;
+            /** @enum {string} */
+            protocol: "http" | "https";
+            /** @description epoch seconds */
+            registered_at?: number;
+            /** @enum {string} */
+            status: "healthy" | "degraded" | "unhealthy" | "expired";
+            status_reason?: string;
+            ttl_seconds?: number;
+            version: string;
+        };
+        ServiceList: {
+            services: components["schemas"]["Service"][];
+        };
         Source: {
             /** @description topics it may dispatch; empty = every one */
             allow?: string[];
@@ -1482,6 +1840,11 @@ export interface components {
             created_at?: string;
             enabled?: boolean;
             id: string;
+            /**
+             * @description how long an event's key is remembered; absent = 24h
+             * @example 2h
+             */
+            idempotency_window?: string;
             /** @description screened jq from the body to {event, payload} */
             mapping?: string;
             /** @enum {string} */
@@ -1508,6 +1871,11 @@ export interface components {
             allow?: string[];
             closed?: boolean;
             enabled?: boolean;
+            /**
+             * @description how long an event's key is remembered; absent = 24h
+             * @example 2h
+             */
+            idempotency_window?: string;
             /** @description screened jq from the body to {event, payload} */
             mapping?: string;
             /** @enum {string} */
@@ -1615,7 +1983,7 @@ export interface components {
             /** @description shown once, when the hub made it */
             secret?: string;
             signed?: boolean;
-            /** @description {kind: webhook|http|handler, url, method, headers, body} */
+            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
             target?: Record<string, never>;
             timeout_ms?: number;
             /** Format: date-time */
@@ -1634,7 +2002,7 @@ export interface components {
             /** @description "1s,5s,30s" or a schedule */
             retry?: unknown;
             secret?: string;
-            /** @description {kind: webhook|http|handler, url, method, headers, body} */
+            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
             target?: Record<string, never>;
             timeout_ms?: number;
             url?: string;
@@ -1647,15 +2015,21 @@ export interface components {
             ticket: string;
         };
         Token: {
+            algorithm?: string;
             /** Format: date-time */
             createdAt: string;
             /** Format: date-time */
             expiresAt?: string;
             id: string;
-            kind: string;
+            /** @enum {string} */
+            kind: "api_token" | "jwt_key" | "node_secret" | "oauth_connection" | "provider_key";
             /** Format: date-time */
             lastUsedAt?: string;
             name: string;
+            /** @description the source of a node secret */
+            owner?: string;
+            rotatedFrom?: string;
+            rotatedTo?: string;
             scopes: string[];
             /** @enum {string} */
             status: "active" | "expiring" | "rotated" | "revoked" | "expired";
@@ -1663,6 +2037,9 @@ export interface components {
             token?: string;
         };
         TokenList: components["schemas"]["Token"][];
+        TokenPatch: {
+            scopes: string[];
+        };
         Transaction: {
             by?: string;
             /** Format: date-time */
@@ -1782,6 +2159,149 @@ export interface operations {
                 };
             };
             default: components["responses"]["Problem"];
+        };
+    };
+    command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Command"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Anything"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    ack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Ack"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Acked"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    extend: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Extend"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Extended"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    nack: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nack"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Count"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    pull: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                subscription: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Pull"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Pulled"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
         };
     };
     list_dead_letters: {
@@ -3115,6 +3635,35 @@ export interface operations {
             default: components["responses"]["EnvelopedProblem"];
         };
     };
+    ensure_subscription: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnsuredSubscription"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Subscription"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
     delete_subscription: {
         parameters: {
             query?: never;
@@ -3375,6 +3924,35 @@ export interface operations {
             default: components["responses"]["EnvelopedProblem"];
         };
     };
+    update_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenPatch"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Token"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
     revoke_token: {
         parameters: {
             query?: never;
@@ -3387,6 +3965,35 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Token"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    rotate_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rotate"];
             };
         };
         responses: {
@@ -3555,6 +4162,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "application/json": components["schemas"]["GraphqlResponse"];
                     "text/html; charset=utf-8": components["schemas"]["Text"];
                 };
             };
@@ -3636,6 +4244,170 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_services: {
+        parameters: {
+            query?: {
+                /** @description instances of this service */
+                name?: string;
+                /** @description that can do this; several with commas, all of which it must have */
+                capability?: string;
+                /** @description healthy, degraded, unhealthy or expired; several with commas */
+                status?: string;
+                /** @description key=value that its metadata say; several with commas, all of which must hold */
+                metadata?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    register_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewService"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundService"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deregister_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Removed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    service_heartbeat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Heartbeat"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    invoke_service: {
+        parameters: {
+            query?: {
+                /** @description for the whole call, for example 500ms or 10s */
+                timeout?: string;
+                /** @description least_loaded, round_robin, weighted or consistent_hash */
+                strategy?: string;
+                /** @description the same key goes to the same instance (means consistent_hash) */
+                key?: string;
+                /** @description true: a repeat does no harm, so that another instance may be tried */
+                idempotent?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Anything"];
+            };
+        };
         responses: {
             /** @description Done */
             200: {
