@@ -52,6 +52,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for something to be done, once: the same correlationId gives the same answer for a day */
+        post: operations["command"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/consumers/{subscription}/ack": {
         parameters: {
             query?: never;
@@ -603,6 +620,194 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/state/conflicts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Conflicts that wait for a choice, as far as the token may read their keys */
+        get: operations["list_state_conflicts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/conflicts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One conflict */
+        get: operations["get_state_conflict"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/conflicts/{id}/resolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a conflict: keep what stands, take what was wanted, or write another value */
+        post: operations["resolve_state_conflict"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rules for conflicts, the longest prefix first */
+        get: operations["list_state_policies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/policies/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set what becomes of conflicts of the keys that begin with a prefix */
+        put: operations["set_state_policy"];
+        post?: never;
+        /** Remove a rule for conflicts */
+        delete: operations["remove_state_policy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How many conflicts there were, how many wait, and the last one */
+        get: operations["state_summary"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Change several keys, all or none; with checks, and with a time to confirm */
+        post: operations["state_transaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A transaction that is or was to be confirmed */
+        get: operations["get_state_transaction"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Confirm a transaction: it is not undone */
+        post: operations["confirm_state_transaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/transactions/{id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Undo a transaction that is not confirmed; keys that others changed since become conflicts */
+        post: operations["roll_back_state_transaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/state/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Server-sent events: every change of a key or of a prefix; resume with Last-Event-ID */
+        get: operations["watch_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/subscriptions": {
         parameters: {
             query?: never;
@@ -733,10 +938,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List tokens, never their secrets */
+        /** List tokens and all other credentials (keys, node secrets, named secrets), never a secret */
         get: operations["list_tokens"];
         put?: never;
-        /** Make a token with scopes you hold yourself; shown this once */
+        /** Make a token with scopes you hold yourself, or keep a key for JSON Web Tokens; shown this once */
         post: operations["create_token"];
         delete?: never;
         options?: never;
@@ -751,14 +956,15 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One token */
+        /** One token; a token may look at itself */
         get: operations["get_token"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Give a token other scopes; open sockets are held to them at once */
+        patch: operations["update_token"];
         trace?: never;
     };
     "/api/v1/tokens/{id}/revoke": {
@@ -770,8 +976,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** End a token at once */
+        /** End it at once, with every socket and stream opened with it. A token may revoke itself */
         post: operations["revoke_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tokens/{id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a new one in its place; the old one goes on for graceSeconds. A token may rotate itself */
+        post: operations["rotate_token"];
         delete?: never;
         options?: never;
         head?: never;
@@ -847,6 +1070,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/graphql": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A page to try GraphQL on; with ?query= and a token its answer; as a WebSocket graphql-transport-ws */
+        get: operations["graphql_page"];
+        put?: never;
+        /** Run a GraphQL query or mutation; each field has its scope */
+        post: operations["graphql"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/health": {
         parameters: {
             query?: never;
@@ -890,6 +1131,129 @@ export interface paths {
         };
         /** This description */
         get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Registered services and how they are */
+        get: operations["list_services"];
+        put?: never;
+        /** Register an instance of a service; the same id again updates it (200) */
+        post: operations["register_service"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The instance of this id, or the best of this name, with all of them */
+        get: operations["get_service"];
+        put?: never;
+        post?: never;
+        /** Take the instance of this id out */
+        delete: operations["deregister_service"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{name}/heartbeat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The instance of this id lives, and is so busy */
+        post: operations["service_heartbeat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/services/{name}/invoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call an instance of this service; its status and body are the answer */
+        post: operations["invoke_service"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Keys by prefix, as far as the token may read them */
+        get: operations["list_state"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/state/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The value and version of a key; a key may hold slashes */
+        get: operations["get_state"];
+        /** Set a key; with expected_version or If-Match only if nobody changed it meanwhile */
+        put: operations["put_state"];
+        post?: never;
+        /** Delete a key; its versions go on with the deletion */
+        delete: operations["delete_state"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/state/{key}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The versions of a key that are kept, oldest first */
+        get: operations["state_history"];
         put?: never;
         post?: never;
         delete?: never;
@@ -979,6 +1343,18 @@ export interface components {
             type: string;
         };
         CloudEventBatch: components["schemas"]["CloudEvent"][];
+        Command: {
+            correlationId: string;
+            payload?: Record<string, never>;
+            /** Format: date-time */
+            timestamp?: string;
+            /**
+             * @example token.create
+             * @example token.rotate
+             * @example token.revoke
+             */
+            type: string;
+        };
         ConsumerDelivery: {
             attempt: number;
             correlation_id?: string;
@@ -1101,6 +1477,53 @@ export interface components {
         };
         /** @description what became of the event, by subscription */
         Fate: Record<string, never>;
+        FoundService: {
+            /** @enum {string} */
+            breaker?: "closed" | "open" | "half_open";
+            capabilities: string[];
+            /** @description a path or a URL; none = its port is knocked at */
+            health_check_url: string | null;
+            host: string;
+            id: string;
+            in_flight?: number;
+            /** @description epoch seconds */
+            last_check?: number;
+            /** @description epoch seconds */
+            last_heartbeat?: number;
+            load: number;
+            /** @description weight and strategy are read by the choice */
+            metadata?: Record<string, never>;
+            name: string;
+            port: number;
+            /** @enum {string} */
+            protocol: "http" | "https";
+            /** @description epoch seconds */
+            registered_at?: number;
+            services: components["schemas"]["Service"][];
+            /** @enum {string} */
+            status: "healthy" | "degraded" | "unhealthy" | "expired";
+            status_reason?: string;
+            ttl_seconds?: number;
+            version: string;
+        };
+        GraphqlError: {
+            extensions: {
+                code: string;
+                retryable: boolean;
+            };
+            locations?: Record<string, never>[];
+            message: string;
+            path?: (string | number)[];
+        };
+        GraphqlRequest: {
+            operationName?: string | null;
+            query: string;
+            variables?: Record<string, never> | null;
+        };
+        GraphqlResponse: {
+            data: Record<string, never> | null;
+            errors?: components["schemas"]["GraphqlError"][];
+        };
         /** @description epoch, seq, first, hash, time */
         Head: Record<string, never>;
         Health: {
@@ -1123,6 +1546,9 @@ export interface components {
             status: "healthy" | "degraded" | "unhealthy";
             uptime_seconds?: number;
             version?: string;
+        };
+        Heartbeat: {
+            load?: number;
         };
         ImportReport: Record<string, never>;
         Nack: {
@@ -1158,11 +1584,32 @@ export interface components {
             overlap_seconds?: number;
             secret?: string;
         };
+        NewService: {
+            capabilities?: string[];
+            /** @description a path or a URL; none = its port is knocked at */
+            health_check_url?: string | null;
+            host: string;
+            id: string;
+            load?: number;
+            /** @description weight and strategy are read by the choice */
+            metadata?: Record<string, never>;
+            name?: string;
+            port: number;
+            /** @enum {string} */
+            protocol?: "http" | "https";
+            ttl_seconds?: number;
+            version?: string;
+        };
         NewSource: {
             /** @description topics it may dispatch; empty = every one */
             allow?: string[];
             closed?: boolean;
             id: string;
+            /**
+             * @description how long an event's key is remembered; absent = 24h
+             * @example 2h
+             */
+            idempotency_window?: string;
             /** @description screened jq from the body to {event, payload} */
             mapping?: string;
             /** @enum {string} */
@@ -1176,6 +1623,17 @@ export interface components {
             /** @description JSON Schema per event type */
             schemas?: Record<string, never>;
             secrets?: string[];
+        };
+        NewStatePolicy: {
+            /** @description over {key, base, current, wanted} */
+            jq?: string | null;
+            /** @enum {unknown} */
+            merge?: "json" | "set" | "counter" | "list" | null;
+            /** @enum {string} */
+            on_conflict: "last_write_wins" | "merge" | "user_confirmation" | "custom";
+            prefix: string;
+            /** @description a plugin's */
+            resolver?: string | null;
         };
         NewSubscription: {
             active?: boolean;
@@ -1201,14 +1659,36 @@ export interface components {
             url?: string;
         };
         NewToken: {
+            /** @enum {string} */
+            algorithm?: "HS256" | "RS256" | "ES256" | "EdDSA";
             /** Format: date-time */
             expiresAt?: string;
+            /** @description for jwt_key: a shared secret, or the public part as a JSON Web Key */
+            key?: string | Record<string, never>;
+            /** @enum {string} */
+            kind?: "api_token" | "jwt_key";
             name: string;
-            scopes: string[];
+            scopes?: string[];
+        };
+        NewTransaction: {
+            changes: {
+                delete?: boolean;
+                expected_version?: number | null;
+                key: string;
+                ttl_seconds?: number | null;
+                /** @description any JSON; or delete: true */
+                value?: unknown;
+            }[];
+            checks?: string[];
+            confirm_within_seconds?: number | null;
         };
         Now: {
             /** Format: date-time */
             now: string;
+        };
+        Place: {
+            hash: string;
+            seq: number;
         };
         Problem: {
             code: string;
@@ -1263,6 +1743,14 @@ export interface components {
             wait_ms: number;
         };
         Pulled: components["schemas"]["ConsumerDelivery"][];
+        PutState: {
+            /** @description 0: the key must not exist */
+            expected_version?: number | null;
+            /** @description delete the key after this */
+            ttl_seconds?: number | null;
+            /** @description any JSON */
+            value: unknown;
+        };
         Reason: {
             reason?: string;
         };
@@ -1287,6 +1775,21 @@ export interface components {
             to_seq?: number;
         };
         ReplayList: components["schemas"]["Replay"][];
+        ResolveStateConflict: {
+            /** @enum {string} */
+            choice: "current" | "wanted" | "value";
+            /** @description with the choice value */
+            value?: unknown;
+        };
+        RollBack: {
+            reason?: string | null;
+        };
+        Rotate: {
+            /** @default 60 */
+            graceSeconds: number;
+            /** @description the new value, where the hub can't make it */
+            key?: string | Record<string, never>;
+        };
         Sample: {
             payload?: unknown;
         };
@@ -1298,6 +1801,37 @@ export interface components {
             id?: string;
             subscription?: string;
         };
+        Service: {
+            /** @enum {string} */
+            breaker?: "closed" | "open" | "half_open";
+            capabilities: string[];
+            /** @description a path or a URL; none = its port is knocked at */
+            health_check_url: string | null;
+            host: string;
+            id: string;
+            in_flight?: number;
+            /** @description epoch seconds */
+            last_check?: number;
+            /** @description epoch seconds */
+            last_heartbeat?: number;
+            load: number;
+            /** @description weight and strategy are read by the choice */
+            metadata?: Record<string, never>;
+            name: string;
+            port: number;
+            /** @enum {string} */
+            protocol: "http" | "https";
+            /** @description epoch seconds */
+            registered_at?: number;
+            /** @enum {string} */
+            status: "healthy" | "degraded" | "unhealthy" | "expired";
+            status_reason?: string;
+            ttl_seconds?: number;
+            version: string;
+        };
+        ServiceList: {
+            services: components["schemas"]["Service"][];
+        };
         Source: {
             /** @description topics it may dispatch; empty = every one */
             allow?: string[];
@@ -1306,6 +1840,11 @@ export interface components {
             created_at?: string;
             enabled?: boolean;
             id: string;
+            /**
+             * @description how long an event's key is remembered; absent = 24h
+             * @example 2h
+             */
+            idempotency_window?: string;
             /** @description screened jq from the body to {event, payload} */
             mapping?: string;
             /** @enum {string} */
@@ -1332,6 +1871,11 @@ export interface components {
             allow?: string[];
             closed?: boolean;
             enabled?: boolean;
+            /**
+             * @description how long an event's key is remembered; absent = 24h
+             * @example 2h
+             */
+            idempotency_window?: string;
             /** @description screened jq from the body to {event, payload} */
             mapping?: string;
             /** @enum {string} */
@@ -1344,6 +1888,82 @@ export interface components {
             rate_limit?: string;
             /** @description JSON Schema per event type */
             schemas?: Record<string, never>;
+        };
+        State: {
+            correlation_id?: string;
+            deleted?: boolean;
+            /** Format: date-time */
+            expires_at?: string;
+            key: string;
+            reason?: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by?: string;
+            /** @description any JSON, as it was written */
+            value: unknown;
+            version: number;
+        };
+        StateConflict: {
+            base_version: number;
+            by?: string;
+            /** @enum {string} */
+            cause: "write" | "rollback";
+            correlation_id?: string;
+            current_version: number;
+            deletes?: boolean;
+            id: string;
+            key: string;
+            /** Format: date-time */
+            parked_at?: string;
+            /** @description choice, by, at, version */
+            resolved?: Record<string, never>;
+            /** @description the value that waits */
+            wanted: unknown;
+        };
+        StateConflictList: components["schemas"]["StateConflict"][];
+        StateHistory: {
+            history: components["schemas"]["StateVersion"][];
+            key: string;
+            next_cursor?: string | null;
+        };
+        StateList: {
+            items: components["schemas"]["State"][];
+            next_cursor: string | null;
+        };
+        StatePolicy: {
+            name: string;
+            rule: components["schemas"]["NewStatePolicy"];
+            /** Format: date-time */
+            updated_at?: string;
+            updated_by?: string;
+        };
+        StatePolicyList: components["schemas"]["StatePolicy"][];
+        StateSummary: {
+            by_outcome: Record<string, never>;
+            conflicts: number;
+            last_conflict: Record<string, never> | null;
+            open: number;
+        };
+        StateVersion: {
+            correlation_id?: string;
+            deleted?: boolean;
+            /** Format: date-time */
+            expires_at?: string;
+            reason?: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by: string;
+            /** @description any JSON, as it was written */
+            value: unknown;
+            version: number;
+        };
+        StateWritten: {
+            deleted?: boolean;
+            key: string;
+            merged?: boolean;
+            /** @constant */
+            success: true;
+            version: number;
         };
         Subscription: {
             activity?: Record<string, never>;
@@ -1395,15 +2015,21 @@ export interface components {
             ticket: string;
         };
         Token: {
+            algorithm?: string;
             /** Format: date-time */
             createdAt: string;
             /** Format: date-time */
             expiresAt?: string;
             id: string;
-            kind: string;
+            /** @enum {string} */
+            kind: "api_token" | "jwt_key" | "node_secret" | "oauth_connection" | "provider_key";
             /** Format: date-time */
             lastUsedAt?: string;
             name: string;
+            /** @description the source of a node secret */
+            owner?: string;
+            rotatedFrom?: string;
+            rotatedTo?: string;
             scopes: string[];
             /** @enum {string} */
             status: "active" | "expiring" | "rotated" | "revoked" | "expired";
@@ -1411,9 +2037,32 @@ export interface components {
             token?: string;
         };
         TokenList: components["schemas"]["Token"][];
+        TokenPatch: {
+            scopes: string[];
+        };
+        Transaction: {
+            by?: string;
+            /** Format: date-time */
+            confirm_by_at?: string;
+            conflicts?: string[];
+            /** Format: date-time */
+            ended_at?: string;
+            /** @description where it is to be confirmed */
+            id?: string;
+            keys: Record<string, never>[];
+            lost?: string[];
+            /** Format: date-time */
+            made_at?: string;
+            reason?: string;
+            /** @enum {string} */
+            state?: "waiting" | "confirmed" | "rolled_back";
+        };
+        /** @description ok, events, first, last, head, erased, epoch, compared, cut, next, bad_seq, problem */
         VerifyReport: Record<string, never>;
         VerifyRequest: {
+            after?: components["schemas"]["Place"];
             against?: components["schemas"]["Checkpoint"];
+            limit?: number;
         };
     };
     responses: {
@@ -1510,6 +2159,33 @@ export interface operations {
                 };
             };
             default: components["responses"]["Problem"];
+        };
+    };
+    command: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Command"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Anything"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
         };
     };
     ack: {
@@ -2564,6 +3240,326 @@ export interface operations {
             default: components["responses"]["EnvelopedProblem"];
         };
     };
+    list_state_conflicts: {
+        parameters: {
+            query?: {
+                /** @description of this key */
+                key?: string;
+                /** @description true: resolved ones too */
+                all?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 500, default 50 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateConflictList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_state_conflict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateConflict"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    resolve_state_conflict: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResolveStateConflict"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateConflict"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    list_state_policies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StatePolicyList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    set_state_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewStatePolicy"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StatePolicy"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    remove_state_policy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Removed"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    state_summary: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["StateSummary"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTransaction"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    confirm_state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    roll_back_state_transaction: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBack"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Transaction"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    watch_state: {
+        parameters: {
+            query?: {
+                /** @description changes of this key */
+                key?: string;
+                /** @description changes of keys that begin so */
+                prefix?: string;
+                /** @description go on after this position: a seq, or epoch:seq */
+                since?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     list_subscriptions: {
         parameters: {
             query?: never;
@@ -2928,6 +3924,35 @@ export interface operations {
             default: components["responses"]["EnvelopedProblem"];
         };
     };
+    update_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TokenPatch"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Token"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
     revoke_token: {
         parameters: {
             query?: never;
@@ -2940,6 +3965,35 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["Reason"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Token"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    rotate_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rotate"];
             };
         };
         responses: {
@@ -3082,6 +4136,64 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    graphql_page: {
+        parameters: {
+            query?: {
+                /** @description an API token, where no header can be set */
+                token?: string;
+                /** @description a one-time ticket of POST /api/v1/tickets */
+                ticket?: string;
+                /** @description a GraphQL document; without it, the page */
+                query?: string;
+                /** @description which operation of the document */
+                operationName?: string;
+                /** @description values of its variables, a JSON object */
+                variables?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphqlResponse"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    graphql: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GraphqlRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GraphqlResponse"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     health: {
         parameters: {
             query?: never;
@@ -3140,6 +4252,305 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_services: {
+        parameters: {
+            query?: {
+                /** @description instances of this service */
+                name?: string;
+                /** @description that can do this; several with commas, all of which it must have */
+                capability?: string;
+                /** @description healthy, degraded, unhealthy or expired; several with commas */
+                status?: string;
+                /** @description key=value that its metadata say; several with commas, all of which must hold */
+                metadata?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    register_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewService"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundService"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    deregister_service: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Removed"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    service_heartbeat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Heartbeat"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    invoke_service: {
+        parameters: {
+            query?: {
+                /** @description for the whole call, for example 500ms or 10s */
+                timeout?: string;
+                /** @description least_loaded, round_robin, weighted or consistent_hash */
+                strategy?: string;
+                /** @description the same key goes to the same instance (means consistent_hash) */
+                key?: string;
+                /** @description true: a repeat does no harm, so that another instance may be tried */
+                idempotent?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Anything"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    list_state: {
+        parameters: {
+            query?: {
+                /** @description keys that begin so; all when absent */
+                prefix?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 500, default 100 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    get_state: {
+        parameters: {
+            query?: {
+                /** @description this version, as far as the history goes back */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["State"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    put_state: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PutState"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateWritten"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    delete_state: {
+        parameters: {
+            query?: {
+                /** @description refuse it (409) when the present version is another */
+                expected_version?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateWritten"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    state_history: {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 1000, default 100 */
+                limit?: string;
+            };
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateHistory"];
                 };
             };
             default: components["responses"]["Problem"];
