@@ -314,6 +314,7 @@ impl World {
             }
             Effect::Listen(listen) => {
                 let start = if listen.from_trigger { from } else { now_at };
+                let start = listen.after.and_then(|seq| usize::try_from(seq).ok()).unwrap_or(start);
                 let position = hosted.listens.get(&listen.id).map_or(start, |(_, position)| *position);
                 hosted.listens.insert(listen.id, (listen, position));
             }
