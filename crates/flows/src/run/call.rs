@@ -312,11 +312,11 @@ fn title(status: u16) -> &'static str {
         410 => "Gone",
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
-        400..500 => "Client Error",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        other if (400..500).contains(&other) => "Client Error",
         _ => "Unexpected Answer",
     }
 }

@@ -137,7 +137,7 @@ impl Machine<'_, '_> {
         }
         event.extend(given.into_iter().filter(|(_, value)| !value.is_null()));
         for name in ["id", "source", "type"] {
-            if !event.get(name).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+            if event.get(name).is_none_or(|value| value.as_str().is_none_or(str::is_empty)) {
                 return Err(FlowError::new(
                     Standard::Expression,
                     format!("the event's {name} must be text, not empty"),
