@@ -152,9 +152,10 @@ pub struct Outgoing {
 }
 
 impl HttpRequest {
-    /// The URI with its query, marks of secrets as they are.
-    pub fn url(&self) -> String {
-        with_query(&self.uri, self.query.iter().map(|(k, v)| (k.as_str(), v.clone())))
+    /// The URI with its query, as people and flows may see it: without secrets.
+    pub fn shown_url(&self, nonce: &str) -> String {
+        let shown = |text: &str| crate::secrets::without_marks(nonce, text);
+        with_query(&shown(&self.uri), self.query.iter().map(|(k, v)| (k.as_str(), shown(v))))
     }
 
     /// The request with its secrets in place.
@@ -220,6 +221,9 @@ pub struct Listen {
     pub task: String,
     /// True: events from the one that started the run on; false: from now on.
     pub from_trigger: bool,
+    /// When it is asked for again after a restart: the last event that was told, from whose place in the log to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// What may be of interest; an event that none of them selects need not be told.
     pub filters: Vec<Interest>,
 }

@@ -26,10 +26,11 @@
 //!    other side can; the key (`Call::key`) is to be sent as `Idempotency-Key` unless the flow set that header itself.
 //! 3. **Secrets** go into a request at the last moment ([`effect::HttpRequest::outgoing`]); an `Outgoing` is neither stored nor
 //!    logged. The state, emitted events, lifecycle events and steps hold only `[secret name]` or marks that reveal nothing.
+//!    Arguments of functions are revealed by `Secrets::reveal_value`.
 //! 4. **Timers** are due by wall time. Firing one, and the step it leads to, is one commit that also deletes it.
 //! 5. **Events** are told in the order of the log, with their place in it: for a `Listen` with `from_trigger`, beginning after
-//!    the event that started the run. The host may leave out those that no [`effect::Interest`] can select; the run decides. Telling
-//!    one twice is harmless.
+//!    the event that started the run (after a restart: after `Listen::after`). The host may leave out those that no [`effect::Interest`] can select; the run decides. Telling
+//!    one twice is harmless. A suspended run is better not told: on `Resume` the log is read on from there.
 //! 6. **Children**: at most one run per `StartRun::key`; its id and parent are the host's to keep. Cancel cascades by
 //!    `CancelRun`.
 //! 7. **Versions**: a run is stepped only with the [`Definition`] it began with ([`run::state::RunState`] names it).

@@ -161,7 +161,8 @@ impl Machine<'_, '_> {
         else {
             return false;
         };
-        if !self.awaits(id) {
+        let again = matches!(&input, Input::Event { seq, .. } if self.state.holds_event(id, *seq));
+        if !self.awaits(id) || self.state.holds(id) || again {
             return false;
         }
         match self.state.status {
@@ -179,14 +180,7 @@ impl Machine<'_, '_> {
 
     fn awaits(&self, id: WaitId) -> bool {
         let mut found = false;
-        self.state.each_open(&mut |open| {
-            found |= match open {
-                Open::Call(call) => call.id == id,
-                Open::Child(child) => child.id == id,
-                Open::Listen(listening) => listening.request.id == id,
-                Open::Timer(timer) => timer.id == id,
-            };
-        });
+        self.state.each_open(&mut |open| found |= open.id() == id);
         found
     }
 

@@ -214,8 +214,8 @@ fn ticked(term: T<'_>) -> T<'_> {
     then(term, call(TICK, Vec::new()))
 }
 
-fn boxed<'s>(term: Box<T<'s>>) -> Box<T<'s>> {
-    Box::new(metered(*term))
+fn boxed(term: T<'_>) -> Box<T<'_>> {
+    Box::new(metered(term))
 }
 
 /// The same term, paying its way.
@@ -234,32 +234,32 @@ pub(super) fn metered(term: T<'_>) -> T<'_> {
             if plain { text } else { charged(text) }
         }
         Term::Arr(None) => Term::Arr(None),
-        Term::Arr(Some(inner)) => charged(Term::Arr(Some(boxed(inner)))),
+        Term::Arr(Some(inner)) => charged(Term::Arr(Some(boxed(*inner)))),
         Term::Obj(fields) => {
             let fields = fields.into_iter().map(|(key, value)| (metered(key), value.map(metered))).collect();
             charged(Term::Obj(fields))
         }
-        Term::Neg(inner) => Term::Neg(boxed(inner)),
+        Term::Neg(inner) => Term::Neg(boxed(*inner)),
         Term::BinOp(left, op, right) => operation(metered(*left), op, metered(*right)),
-        Term::Label(name, inner) => Term::Label(name, boxed(inner)),
+        Term::Label(name, inner) => Term::Label(name, boxed(*inner)),
         Term::Fold(name, source, pattern, args) => {
             let args = args.into_iter().map(|arg| charged(metered(arg))).collect();
             ticked(Term::Fold(name, Box::new(ticked(metered(*source))), pattern, args))
         }
-        Term::TryCatch(body, catch) => Term::TryCatch(boxed(body), catch.map(boxed)),
+        Term::TryCatch(body, catch) => Term::TryCatch(boxed(*body), catch.map(|c| boxed(*c))),
         Term::IfThenElse(branches, otherwise) => {
             let branches = branches.into_iter().map(|(test, value)| (metered(test), metered(value))).collect();
-            Term::IfThenElse(branches, otherwise.map(boxed))
+            Term::IfThenElse(branches, otherwise.map(|o| boxed(*o)))
         }
         Term::Def(defs, rest) => {
             let defs = defs.into_iter().map(|d| Def { name: d.name, args: d.args, body: metered(d.body) }).collect();
-            Term::Def(defs, boxed(rest))
+            Term::Def(defs, boxed(*rest))
         }
         Term::Call(name, args) => function(name, args.into_iter().map(metered).collect()),
         Term::Path(head, path) => {
             let iterates = path.0.iter().any(|(part, _)| matches!(part, Part::Range(None, None)));
             let path = Path(path.0.into_iter().map(|(part, opt)| (metered_part(part), opt)).collect());
-            let whole = Term::Path(boxed(head), path);
+            let whole = Term::Path(boxed(*head), path);
             if iterates { ticked(whole) } else { whole }
         }
         Term::Recurse => ticked(Term::Recurse),

@@ -9,7 +9,7 @@ use jaq_core::{
         parse::{BinaryOp, Pattern, Term},
     },
     ops::Math,
-    path::Part,
+    path::{Part, Path},
 };
 
 use super::{JqError, NESTING, Rules, TEXT_BYTES};
@@ -80,31 +80,7 @@ fn pass(term: &Term<&str>, name: &str, passing: bool, usage: &mut Usage) {
             usage.whole = true;
             usage.computed |= !passing;
         }
-        Term::Path(head, path) => {
-            let first = path.0.first().and_then(|(part, _)| match part {
-                Part::Index(index) => literal(index),
-                Part::Range(..) => None,
-            });
-            match (&**head, first) {
-                (Term::Var(var), Some(field)) if *var == name => {
-                    usage.fields.push(field.to_owned());
-                    let literal_path = path.0.iter().all(|(part, _)| match part {
-                        Part::Index(index) => literal(index).is_some(),
-                        Part::Range(..) => false,
-                    });
-                    usage.computed |= !(passing && literal_path);
-                }
-                _ => pass(head, name, false, usage),
-            }
-            for (part, _) in &path.0 {
-                match part {
-                    Part::Index(index) => pass(index, name, false, usage),
-                    Part::Range(from, until) => {
-                        from.iter().chain(until.iter()).for_each(|bound| pass(bound, name, false, usage));
-                    }
-                }
-            }
-        }
+        Term::Path(head, path) => pass_path(head, path, name, passing, usage),
         Term::Str(format, parts) => parts.iter().for_each(|part| {
             if let StrPart::Term(inner) = part {
                 pass(inner, name, passing && format.is_none(), usage);
@@ -146,6 +122,32 @@ fn pass(term: &Term<&str>, name: &str, passing: bool, usage: &mut Usage) {
             pass(rest, name, false, usage);
         }
         Term::Id | Term::Recurse | Term::Num(_) | Term::Var(_) | Term::Break(_) => {}
+    }
+}
+
+fn pass_path(head: &Term<&str>, path: &Path<Term<&str>>, name: &str, passing: bool, usage: &mut Usage) {
+    let literals: Vec<Option<&str>> = path
+        .0
+        .iter()
+        .map(|(part, _)| match part {
+            Part::Index(index) => literal(index),
+            Part::Range(..) => None,
+        })
+        .collect();
+    match (head, literals.first()) {
+        (Term::Var(var), Some(Some(field))) if *var == name => {
+            usage.fields.push((*field).to_owned());
+            usage.computed |= !passing || literals.contains(&None);
+        }
+        _ => pass(head, name, false, usage),
+    }
+    for (part, _) in &path.0 {
+        match part {
+            Part::Index(index) => pass(index, name, false, usage),
+            Part::Range(from, until) => {
+                from.iter().chain(until.iter()).for_each(|bound| pass(bound, name, false, usage));
+            }
+        }
     }
 }
 
@@ -335,7 +337,7 @@ impl<'s> Walker<'s> {
             // `*` in an update would not be metered: it grows what it updates by itself.
             BinaryOp::UpdateMath(Math::Mul) => return refuse("`*=`"),
             // A text times a number repeats the text.
-            BinaryOp::Math(Math::Mul) if !self.wide() && !(is_number(left) && is_number(right)) => {
+            BinaryOp::Math(Math::Mul) if !(self.wide() || is_number(left) && is_number(right)) => {
                 return Err(JqError::Refused("`*` needs numbers on both sides; write (.x | tonumber) * 2".into()));
             }
             _ => {}

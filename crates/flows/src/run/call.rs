@@ -78,7 +78,7 @@ impl Machine<'_, '_> {
                     _ => (Wanted::Content, false),
                 };
                 self.check_status(&response, redirect)?;
-                read(&response, request, wanted)?
+                read(&response, &request.shown_url(&self.state.nonce), request, wanted)?
             }
             (Answer::Http(_), CallTarget::Function { .. }) => {
                 return Err(FlowError::new(Standard::Runtime, "a function was answered by an HTTP response"));
@@ -171,7 +171,12 @@ impl Machine<'_, '_> {
     fn uri(&self, target: &Target, node: &Node, frame: &Frame, env: &Env<'_>) -> Result<String, FlowError> {
         let uri = match target {
             Target::Template(template) => {
-                template.expand(frame.input()).map_err(|what| FlowError::new(Standard::Expression, what))?
+                let uri = template.expand(frame.input()).map_err(|what| FlowError::new(Standard::Expression, what))?;
+                if uri.contains(&self.state.nonce) {
+                    let what = "a secret can't be filled into a URI; pass it as a header, in the query or in the body";
+                    return Err(FlowError::new(Standard::Expression, what));
+                }
+                uri
             }
             Target::Expression(expression) => {
                 let value = expression.eval(frame.input(), &self.arguments(Place::Task, env).of(node, frame))?;
@@ -257,7 +262,7 @@ fn with_content_type(request: &mut HttpRequest) {
 }
 
 /// What the task gives of an answer.
-fn read(response: &HttpResponse, request: &HttpRequest, wanted: Wanted) -> Result<Value, FlowError> {
+fn read(response: &HttpResponse, uri: &str, request: &HttpRequest, wanted: Wanted) -> Result<Value, FlowError> {
     match wanted {
         Wanted::Raw => Ok(Value::String(BASE64.encode(&response.body))),
         Wanted::Content => content(response),
@@ -266,7 +271,7 @@ fn read(response: &HttpResponse, request: &HttpRequest, wanted: Wanted) -> Resul
             Ok(json!({
                 "request": {
                     "method": request.method.to_ascii_lowercase(),
-                    "uri": request.url(),
+                    "uri": uri,
                     "headers": request.headers,
                 },
                 "statusCode": response.status,
@@ -307,11 +312,11 @@ fn title(status: u16) -> &'static str {
         410 => "Gone",
         422 => "Unprocessable Content",
         429 => "Too Many Requests",
-        400..500 => "Client Error",
         500 => "Internal Server Error",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        other if (400..500).contains(&other) => "Client Error",
         _ => "Unexpected Answer",
     }
 }

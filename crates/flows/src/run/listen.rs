@@ -32,6 +32,7 @@ impl Machine<'_, '_> {
                 id: self.next_id(),
                 task: node.pointer.clone(),
                 from_trigger: !self.definition.settings.listen_from_now,
+                after: None,
                 filters: Vec::new(),
             },
             expect: BTreeMap::new(),

@@ -318,10 +318,17 @@ impl RunState {
     pub fn open_effects(&self) -> Vec<Effect> {
         let mut found = Vec::new();
         self.each_open(&mut |open| {
+            // What was told while it was suspended is not asked for again.
+            if self.holds(open.id()) {
+                return;
+            }
             found.push(match open {
                 Open::Call(call) => Effect::Call(call.clone()),
                 Open::Child(child) => Effect::StartRun(child.clone()),
-                Open::Listen(listening) => Effect::Listen(listening.request.clone()),
+                Open::Listen(listening) => {
+                    let after = self.last_told(listening).or(listening.last_seq);
+                    Effect::Listen(Listen { after, ..listening.request.clone() })
+                }
                 Open::Timer(timer) => Effect::SetTimer { id: timer.id, at: timer.at },
             });
         });
@@ -329,6 +336,27 @@ impl RunState {
             found.push(Effect::Continue);
         }
         found
+    }
+
+    /// True when the answer of this wait came while the run was suspended.
+    pub(crate) fn holds(&self, wait: WaitId) -> bool {
+        self.held.iter().any(|input| match input {
+            Input::CallDone { id, .. } | Input::TimerFired { id } | Input::ChildDone { id, .. } => *id == wait,
+            _ => false,
+        })
+    }
+
+    /// The last event that was told to a listen while the run was suspended.
+    fn last_told(&self, listening: &Listening) -> Option<u64> {
+        self.held.iter().rev().find_map(|input| match input {
+            Input::Event { id, seq, .. } if *id == listening.request.id => Some(*seq),
+            _ => None,
+        })
+    }
+
+    /// True when this event was told while the run was suspended.
+    pub(crate) fn holds_event(&self, wait: WaitId, place: u64) -> bool {
+        self.held.iter().any(|input| matches!(input, Input::Event { id, seq, .. } if *id == wait && *seq >= place))
     }
 
     pub(crate) fn each_open<'s>(&'s self, visit: &mut dyn FnMut(Open<'s>)) {
@@ -350,6 +378,17 @@ pub(crate) enum Open<'s> {
     Child(&'s StartRun),
     Listen(&'s Listening),
     Timer(&'s Timer),
+}
+
+impl Open<'_> {
+    pub(crate) fn id(&self) -> WaitId {
+        match self {
+            Self::Call(call) => call.id,
+            Self::Child(child) => child.id,
+            Self::Listen(listening) => listening.request.id,
+            Self::Timer(timer) => timer.id,
+        }
+    }
 }
 
 impl Scope {

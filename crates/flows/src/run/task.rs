@@ -231,7 +231,7 @@ impl Machine<'_, '_> {
         }
     }
 
-    /// A request whose open waits are taken over from an earlier one.
+    /// Asks the host for something.
     pub(super) fn ask(&mut self, effect: Effect) {
         self.effects.push(effect);
     }

@@ -137,7 +137,7 @@ impl Machine<'_, '_> {
         }
         event.extend(given.into_iter().filter(|(_, value)| !value.is_null()));
         for name in ["id", "source", "type"] {
-            if !event.get(name).is_some_and(|value| value.as_str().is_some_and(|text| !text.is_empty())) {
+            if event.get(name).is_none_or(|value| value.as_str().is_none_or(str::is_empty)) {
                 return Err(FlowError::new(
                     Standard::Expression,
                     format!("the event's {name} must be text, not empty"),
@@ -163,10 +163,12 @@ impl Machine<'_, '_> {
     }
 
     fn run_flow(&mut self, plan: &RunPlan, node: &Node, frame: &Frame, env: &Env<'_>) -> Result<Begun, FlowError> {
-        let input = match &plan.input {
+        let mut input = match &plan.input {
             Some(input) => self.fill(input, node, frame, env)?,
             None => frame.input().clone(),
         };
+        // Another flow declares the secrets it uses; marks of this run would reveal nothing there.
+        secrets::hide_marks(&self.state.nonce, &mut input);
         let child = StartRun {
             id: self.next_id(),
             task: node.pointer.clone(),

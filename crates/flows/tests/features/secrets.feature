@@ -65,6 +65,50 @@ Feature: Secrets
     sk-123456789
     """
 
+  Scenario: A request shows itself without its secrets
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: test, name: shown, version: '1.0.0' }
+    use: { secrets: [ api ] }
+    do:
+      - ask:
+          call: http
+          with: { method: get, endpoint: https://test.example/echo, query: { key: '${ $secrets.api }' }, output: response }
+          output: { as: '{ uri: .request.uri, query: .content.query }' }
+    """
+    And the secrets are:
+    """yaml
+    { api: sk-123456789 }
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    uri: https://test.example/echo?key=%5Bsecret%20api%5D
+    query: key=[secret api]
+    """
+
+  Scenario: A secret is not filled into a path
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: test, name: path, version: '1.0.0' }
+    use: { secrets: [ api ] }
+    do:
+      - ask:
+          input: { from: '{ token: $secrets.api }' }
+          call: http
+          with: { method: get, endpoint: 'https://test.example/{token}' }
+    """
+    And the secrets are:
+    """yaml
+    { api: sk-123456789 }
+    """
+    When the workflow is executed
+    Then the workflow should fault with error:
+    """yaml
+    { status: 400, instance: /do/0/ask }
+    """
+    And 0 requests should have been made
+
   Scenario: A secret that is not there is not authorized
     Given a workflow with definition:
     """yaml

@@ -154,6 +154,16 @@ fn published_examples_are_accepted_or_refused_by_name() {
 }
 
 #[test]
+fn examples_of_what_the_hub_is_for_are_accepted() {
+    let Some(folder) = specs::folder("nexus-examples") else { return };
+    for (name, text) in specs::files(&folder, ".yaml") {
+        if let Err(problems) = nexus_flows::publish(&text) {
+            panic!("{name}:\n{problems}");
+        }
+    }
+}
+
+#[test]
 fn flows_that_run_each_other_in_a_circle_are_refused() {
     let flow = |name: &str, runs: &str| {
         nexus_flows::publish(&format!(

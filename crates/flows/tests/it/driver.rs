@@ -59,9 +59,6 @@ pub(crate) struct World {
     taken: usize,
     /// Which steps are followed by a crash; `None`: no step.
     crash: Option<Box<dyn FnMut() -> bool>>,
-    /// Stand-ins forget answers: each attempt is a new one (retries see a fresh outside).
-    pub(crate) log_from: usize,
-    held: bool,
 }
 
 impl World {
@@ -81,8 +78,6 @@ impl World {
             random: 42,
             taken: 0,
             crash: None,
-            log_from: 0,
-            held: false,
         }
     }
 
@@ -177,9 +172,6 @@ impl World {
 
     /// Does everything that needs no time.
     pub(crate) fn settle(&mut self) {
-        if self.held {
-            return;
-        }
         loop {
             let names: Vec<String> = self.runs.keys().cloned().collect();
             let mut idle = true;
@@ -297,7 +289,6 @@ impl World {
 
     fn keep(&mut self, run: &str, effect: Effect) {
         let now_at = self.log.len();
-        let from = self.log_from;
         let hosted = self.runs.get_mut(run).expect("a run");
         match effect {
             Effect::Call(call) => {
@@ -313,7 +304,9 @@ impl World {
                 hosted.timers.remove(&id);
             }
             Effect::Listen(listen) => {
-                let start = if listen.from_trigger { from } else { now_at };
+                // A run begins with an empty log here: the trigger's position is its beginning.
+                let start = if listen.from_trigger { 0 } else { now_at };
+                let start = listen.after.and_then(|seq| usize::try_from(seq).ok()).unwrap_or(start);
                 let position = hosted.listens.get(&listen.id).map_or(start, |(_, position)| *position);
                 hosted.listens.insert(listen.id, (listen, position));
             }

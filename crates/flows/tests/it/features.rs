@@ -161,10 +161,6 @@ impl Scene {
                 let Value::Object(map) = doc(step) else { panic!("a map of secrets") };
                 self.world.secrets = map.into_iter().collect();
             }
-            "the events before it are" => {
-                let Value::Array(events) = doc(step) else { panic!("a list of events") };
-                self.world.log.extend(events);
-            }
             _ if text.ends_with("answers once with") || text.contains("' answers ") => {
                 let [path, status] = quoted(text)[..] else { panic!("a path and a status") };
                 let body = step.doc.as_ref().map(|_| doc(step)).unwrap_or_default();

@@ -4,5 +4,6 @@ mod documents;
 mod driver;
 mod features;
 mod gherkin;
+mod limits;
 mod random_flows;
 mod specs;
