@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 
-.PHONY: help demo build test lint tour bench crash fuzz soak release
+.PHONY: help demo build test lint tour bench ctk crash fuzz soak release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ tour: build ## Run the README's tour as printed, against a fresh hub
 bench: ## Measure, with the raw limits beside it (docs/performance.md)
 	$(CARGO) build --locked --release -p nexus -p nexus-bench
 	target/release/nexus-bench all
+
+ctk: ## Run the Open Workflow test kit; CTK=DIR names its features folder in a clone of the specification
+	$(if $(CTK),CTK=$(abspath $(CTK))) $(CARGO) test --locked -p nexus-flows --test it ctk -- --nocapture
 
 crash: ## Kill the hub 500 times under load and look for lost or doubled events
 	NEXUS_CRASH_ROUNDS=$${NEXUS_CRASH_ROUNDS:-500} $(CARGO) test --locked -p nexus --test it crash -- --nocapture

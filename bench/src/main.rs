@@ -30,7 +30,10 @@ use crate::{
     error::{Doing, Error, Fallible},
     machine::Machine,
     report::Report,
-    run::{Settings, batch, deliver, everything, fanout, footprint, graphql, growth, ingest, replay, restart},
+    run::{
+        Settings, batch, deliver, everything, fanout, footprint, graphql, growth, ingest, invoke, replay, restart,
+        state,
+    },
 };
 
 // The hub has it, so the references have it: the comparison is about what is built on top.
@@ -54,8 +57,12 @@ enum What {
     IngestBatch,
     /// Webhooks to a local sink.
     Deliver(deliver::Options),
+    /// Calls of a service through the hub.
+    Invoke,
     /// One message to many WebSockets.
     Fanout(fanout::Options),
+    /// Durable puts of shared state, beside etcd.
+    State,
     /// The same by GraphQL and by REST.
     Graphql,
     /// The log read from first to last.
@@ -119,7 +126,9 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         }
         What::Ingest => vec![ingest::run(settings, true).await?],
         What::IngestBatch => vec![batch::run(settings).await?],
+        What::State => vec![state::run(settings).await?],
         What::Deliver(options) => vec![deliver::run(settings, options).await?],
+        What::Invoke => invoke::run(settings).await?,
         What::Fanout(options) => fanout::run(settings, options, true).await?,
         What::Graphql => vec![graphql::run(settings).await?],
         What::Replay(options) => vec![replay::run(settings, options).await?],

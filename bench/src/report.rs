@@ -66,6 +66,11 @@ impl Series {
         median(self.samples.iter().zip(&other.samples).map(|(a, b)| a.rate / b.rate))
     }
 
+    /// Median over the rounds of how much later half of `self`'s answers came than `other`'s of the same round, in µs.
+    pub(crate) fn p50_over(&self, other: &Self) -> f64 {
+        median(self.samples.iter().zip(&other.samples).filter_map(|(a, b)| Some((a.p50? - b.p50?) * 1e3)))
+    }
+
     /// The same for the 99th percentile.
     pub(crate) fn p99_by(&self, other: &Self) -> f64 {
         median(self.samples.iter().zip(&other.samples).filter_map(|(a, b)| Some(a.p99? / b.p99?)))

@@ -22,6 +22,7 @@ import os
 import random
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, AsyncIterator, Awaitable, Callable, Mapping, Optional, Sequence, Union
 from urllib.parse import quote, urlsplit
@@ -453,20 +454,30 @@ class NexusIntegrationClient:
             definition = {"filters": [filter], "target": {"kind": "consumer"}}
             await self.request("PUT", f"/api/v1/subscriptions/{_segment(subscription)}", definition, repeat=True)
         path = f"/api/v1/consumers/{_segment(subscription)}"
+        working: set[asyncio.Task[None]] = set()
         attempt = 0
-        while True:
-            try:
-                pull = {"max": max_in_flight, "wait_ms": 20_000}
-                found = await self.request("POST", f"{path}/pull", pull, timeout=60.0)
-            except NexusError as error:
-                if not error.retryable:
-                    raise
-                attempt += 1
-                await asyncio.sleep(max(_pause(attempt), error.retry_after or 0.0))
-                continue
-            attempt = 0
-            events = [_consumed(delivery) for delivery in found["data"]["deliveries"]]
-            await asyncio.gather(*(self._work(path, event, handler) for event in events))
+        try:
+            while True:
+                if len(working) >= max_in_flight:
+                    await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+                    continue
+                pull = {"max": max_in_flight - len(working), "wait_ms": 20_000}
+                try:
+                    found = await self.request("POST", f"{path}/pull", pull, timeout=60.0)
+                except NexusError as error:
+                    if not error.retryable:
+                        raise
+                    attempt += 1
+                    await asyncio.sleep(max(_pause(attempt), error.retry_after or 0.0))
+                    continue
+                attempt = 0
+                for delivery in found["data"]:
+                    task = asyncio.ensure_future(self._work(path, _consumed(delivery), handler))
+                    working.add(task)
+                    task.add_done_callback(working.discard)
+        finally:
+            for task in working:
+                task.cancel()
 
     async def _work(self, path: str, event: ConsumedEvent, handler: Callable[[ConsumedEvent], Any]) -> None:
         try:
@@ -504,7 +515,7 @@ def _consumed(found: Mapping[str, Any]) -> ConsumedEvent:
         topic=found["topic"],
         payload=found["payload"],
         id=found["id"],
-        timestamp=found["timestamp"],
+        timestamp=datetime.fromisoformat(found["timestamp"].replace("Z", "+00:00")).timestamp(),
         seq=found["seq"],
         lease=found["lease"],
         attempt=found["attempt"],

@@ -14,13 +14,12 @@ use crate::{
     error::{Doing, Error, Fallible},
     load::Tally,
     process::{Server, free_address, installed},
-    template::single_body,
 };
 
 /// HTTP/2 connections that the clients share.
 const CONNECTIONS: usize = 8;
 /// Different keys.
-const KEYS: u64 = 10_000;
+pub(crate) const KEYS: u64 = 10_000;
 
 /// Starts one of its own, empty; `None` where it is not installed.
 pub(crate) async fn start(folder: &Path) -> Fallible<Option<Server>> {
@@ -36,12 +35,12 @@ pub(crate) async fn start(folder: &Path) -> Fallible<Option<Server>> {
     command.args(["--initial-cluster", &format!("default={peer}"), "--log-level", "error"]);
     let server = Server::start_at(command, addr, &folder.join("log")).await?;
     // The port is open before it has elected itself; a put waits for that, so one put is the proof.
-    put_loop(server.addr, 1, Duration::from_millis(10)).await?;
+    put_loop(server.addr, "first", 1, Duration::from_millis(10)).await?;
     Ok(Some(server))
 }
 
 /// `clients` clients, each with its next put as soon as the last one is answered, for `time`.
-pub(crate) async fn put_loop(addr: SocketAddr, clients: usize, time: Duration) -> Fallible<Tally> {
+pub(crate) async fn put_loop(addr: SocketAddr, value: &str, clients: usize, time: Duration) -> Fallible<Tally> {
     let mut drivers = JoinSet::new();
     let mut senders = Vec::new();
     for _ in 0..CONNECTIONS.min(clients) {
@@ -55,7 +54,8 @@ pub(crate) async fn put_loop(addr: SocketAddr, clients: usize, time: Duration) -
     let mut tasks = JoinSet::new();
     for client in 0..clients {
         let sender = senders[client % senders.len()].clone();
-        tasks.spawn(put_client(sender, format!("http://{addr}/etcdserverpb.KV/Put"), client as u64, end));
+        let uri = format!("http://{addr}/etcdserverpb.KV/Put");
+        tasks.spawn(put_client(sender, uri, value.to_owned(), client as u64, end));
     }
     let mut sum = Tally { seconds: time.as_secs_f64(), ..Tally::default() };
     while let Some(done) = tasks.join_next().await {
@@ -64,9 +64,19 @@ pub(crate) async fn put_loop(addr: SocketAddr, clients: usize, time: Duration) -
     Ok(sum)
 }
 
-async fn put_client(sender: SendRequest<Bytes>, uri: String, client: u64, end: Instant) -> Fallible<Tally> {
+/// The number after `number`, without a pattern that a store could make use of.
+pub(crate) const fn next_key(number: u64) -> u64 {
+    number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 1
+}
+
+async fn put_client(
+    sender: SendRequest<Bytes>,
+    uri: String,
+    body: String,
+    client: u64,
+    end: Instant,
+) -> Fallible<Tally> {
     let mut tally = Tally::default();
-    let body = single_body(false);
     let mut number = client;
     let mut started = Instant::now();
     loop {
@@ -78,7 +88,7 @@ async fn put_client(sender: SendRequest<Bytes>, uri: String, client: u64, end: I
         tally.events += 1;
         tally.latency.record(ended - started);
         started = ended;
-        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 1;
+        number = next_key(number);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod commit;
 mod ingest;
+mod proxy;
 mod sink;
 mod sockets;
 
@@ -35,7 +36,7 @@ pub(crate) async fn serve(folder: PathBuf) -> Fallible<()> {
         // Without it small answers wait for the client's acknowledgement.
         let _ = stream.set_nodelay(true);
     });
-    let router: Router = ingest::router(&folder)?.merge(sink::router()).merge(sockets::router());
+    let router: Router = ingest::router(&folder)?.merge(sink::router()).merge(sockets::router()).merge(proxy::router());
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Settings, batch, deliver, fanout, footprint, graphql, growth, ingest, replay, restart};
+use super::{Settings, batch, deliver, fanout, footprint, graphql, growth, ingest, invoke, replay, restart, state};
 use crate::{error::Fallible, report::Report};
 
 /// Sizes; the defaults take about ten minutes on two cores, most of it to fill the large logs.
@@ -42,10 +42,15 @@ pub(crate) async fn run(settings: &Settings, options: &Options) -> Vec<Report> {
         kept("ingest-batch", batch::run(settings).await),
         kept("deliver", deliver::run(settings, &deliver).await),
     ];
+    match invoke::run(settings).await {
+        Ok(all) => reports.extend(all),
+        Err(error) => reports.push(kept("invoke", Err(error))),
+    }
     match fanout::run(settings, &fanout, true).await {
         Ok(all) => reports.extend(all),
         Err(error) => reports.push(kept("fanout", Err(error))),
     }
+    reports.push(kept("state", state::run(settings).await));
     reports.push(kept("graphql", graphql::run(settings).await));
     reports.push(kept("replay", replay::run(settings, &replay).await));
     reports.push(kept("restart", restart::run(settings, &restart).await));

@@ -33,7 +33,7 @@ pub(crate) async fn run(settings: &Settings, with_hub: bool) -> Fallible<Report>
         report.note("Redis takes no HTTP, checks no signature and plans no delivery.");
     }
     if let Some(etcd) = &etcd {
-        subjects.push(Subject::etcd("etcd put", etcd, connections));
+        subjects.push(Subject::etcd("etcd put", etcd, single_body(false), connections));
     }
     if !with_hub {
         report.series(take_turns(subjects, settings).await?);

@@ -8,8 +8,10 @@ pub(crate) mod footprint;
 pub(crate) mod graphql;
 pub(crate) mod growth;
 pub(crate) mod ingest;
+pub(crate) mod invoke;
 pub(crate) mod replay;
 pub(crate) mod restart;
+pub(crate) mod state;
 
 use std::{
     net::SocketAddr,
@@ -77,7 +79,10 @@ impl Settings {
 enum Driver {
     Http(Template),
     Redis(Template, Resp),
-    Etcd,
+    /// Value.
+    Etcd(String),
+    /// Token, value.
+    State(String, String),
 }
 
 /// One of several that take turns.
@@ -102,8 +107,19 @@ impl Subject {
     }
 
     /// etcd, one put a round trip.
-    pub(crate) fn etcd(name: &str, server: &crate::process::Server, connections: usize) -> Self {
-        Self::new(name, server, Driver::Etcd, connections)
+    pub(crate) fn etcd(name: &str, server: &crate::process::Server, value: String, connections: usize) -> Self {
+        Self::new(name, server, Driver::Etcd(value), connections)
+    }
+
+    /// The hub's state, one put a round trip.
+    pub(crate) fn state(
+        name: &str,
+        server: &crate::process::Server,
+        token: &str,
+        value: &str,
+        connections: usize,
+    ) -> Self {
+        Self::new(name, server, Driver::State(token.to_owned(), value.to_owned()), connections)
     }
 
     fn new(name: &str, server: &crate::process::Server, driver: Driver, connections: usize) -> Self {
@@ -122,7 +138,8 @@ impl Subject {
         match &self.driver {
             Driver::Http(template) => self.closed(&crate::http::Http, template, time).await,
             Driver::Redis(template, resp) => self.closed(resp, template, time).await,
-            Driver::Etcd => etcd::put_loop(self.addr, self.connections, time).await,
+            Driver::Etcd(value) => etcd::put_loop(self.addr, value, self.connections, time).await,
+            Driver::State(token, value) => state::put_loop(self.addr, token, value, self.connections, time).await,
         }
     }
 

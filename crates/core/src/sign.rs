@@ -309,6 +309,30 @@ pub fn standard_signature(secrets: &[Secret], id: &str, secs: i64, body: &[u8]) 
     Ok(header)
 }
 
+/// A secret made ready once, to sign many requests both ways.
+#[derive(Debug)]
+pub struct RequestSigner {
+    nexus: hmac::Key,
+    standard: Result<WebhookKey, SignatureError>,
+}
+
+impl RequestSigner {
+    /// From a secret in any of the forms of [`WebhookKey::parse`].
+    pub fn new(secret: &Secret) -> Self {
+        Self { nexus: hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), standard: WebhookKey::parse(secret) }
+    }
+
+    /// As [`nexus_signature`].
+    pub fn nexus(&self, body: &[u8]) -> String {
+        hex(&tag::<32>(&self.nexus, &[body]))
+    }
+
+    /// As [`standard_signature`], with `timestamp` in whole unix seconds.
+    pub fn standard(&self, id: &str, timestamp: &str, body: &[u8]) -> Result<String, SignatureError> {
+        self.standard.as_ref().map_err(Clone::clone)?.sign(id, timestamp, body)
+    }
+}
+
 /// The three headers of a Standard Webhooks message.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardHeaders<'a> {

@@ -23,6 +23,7 @@ use crate::{
     clock::SystemClock,
     commands::{Commands, token_commands},
     consumers::Consumers,
+    deaths::Deaths,
     deliveries::Deliveries,
     delivery::{
         attempt::{Handler, Sender},
@@ -39,6 +40,7 @@ use crate::{
     keeper::Keeper,
     log::Log,
     metrics::Metrics,
+    notes::Note,
     quotas::Quotas,
     replays::{Replay, ReplayState, Replays},
     retention::{Keeping, Retention, Touched},
@@ -49,7 +51,7 @@ use crate::{
     tail::Tail,
     timers::Timers,
     tokens::{Credentials, Tokens},
-    trace::Tracer,
+    trace::{Context, Kind, Tracer},
     vault::{Vault, VaultError, VaultKey},
 };
 
@@ -152,15 +154,28 @@ async fn recover(
     desk: &Desk,
     stored: &[(Subscription, u64)],
     revisions: &[Revision],
+    notes: &[Note],
     replays: &[(Replay, u64)],
     policy: Policy,
 ) -> Result<Machine, StartError> {
+    let failing = notes.iter().filter_map(|note| match note {
+        Note::Failing { no, since, last } => Some((*no, *since, *last)),
+        Note::DeadTold { .. } => None,
+    });
     let running = replays.iter().filter(|(r, _)| r.state == ReplayState::Running);
     let running =
         running.map(|(r, _)| FoundReplay { sub: r.no, generation: r.id, from: r.from_seq, until: r.to_seq }).collect();
-    let found = Found::read(&*desk.store, compile(stored, revisions)?, running).await?;
+    let found = Found::read(&*desk.store, compile(stored, revisions)?, failing.collect(), running).await?;
     let now = Now { wall: desk.clock.now(), mono: desk.clock.mono() };
     Ok(Machine::recover(policy, found, desk.jitter(), now))
+}
+
+/// Up to when dead letters were made known.
+fn dead_told(notes: &[Note]) -> Option<Timestamp> {
+    notes.iter().find_map(|note| match note {
+        Note::DeadTold { until } => Some(*until),
+        Note::Failing { .. } => None,
+    })
 }
 
 /// The desk of remote consumers, open for the subscriptions that they take from.
@@ -229,12 +244,13 @@ impl HubBuilder {
         let stored: Vec<(Subscription, u64)> = desk.load().await?;
         let revisions: Vec<Revision> = desk.load().await?.into_iter().map(|(r, _)| r).collect();
         let replays: Vec<(Replay, u64)> = desk.load().await?;
+        let notes: Vec<Note> = desk.load().await?.into_iter().map(|(n, _)| n).collect();
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
         let sender =
             Arc::new(Sender::new(client.clone(), Arc::clone(&vault), Arc::clone(&clock), handlers, tracer.clone()));
-        let machine = recover(&desk, &stored, &revisions, &replays, config.policy).await?;
+        let machine = recover(&desk, &stored, &revisions, &notes, &replays, config.policy).await?;
         let fence = store.acquire(0).await?;
         let consumers = consumers(&desk, &spawn, &machine).map_err(other)?;
         let (notice_sender, notices) = mpsc::channel(256);
@@ -248,11 +264,15 @@ impl HubBuilder {
         ));
         let replays = Arc::new(Replays::new(desk.clone(), dispatch.clone(), Arc::clone(&subscriptions), replays));
         let alerts = Arc::new(Alerts::new(config.alerts, Arc::clone(&sender), Arc::clone(&clock)));
+        let (deaths, obituary) =
+            Deaths::new(desk.clone(), Arc::clone(&subscriptions), Arc::clone(&alerts), dead_told(&notes));
+        spawn.start(TaskKind::Background, deaths.run());
         let keeper = Keeper {
             desk: desk.clone(),
             subscriptions: Arc::clone(&subscriptions),
             replays: Arc::clone(&replays),
             alerts,
+            obituary,
             spawn: spawn.clone(),
         };
         let driver = Driver {
@@ -341,6 +361,7 @@ impl Hub {
             Revision::COLLECTION,
             crate::source::Source::COLLECTION,
             Replay::COLLECTION,
+            Note::COLLECTION,
             crate::tokens::StoredToken::COLLECTION,
             crate::tokens::TokenUse::COLLECTION,
             crate::jwt::StoredKey::COLLECTION,
@@ -482,8 +503,17 @@ impl Hub {
             );
             return Err(Problem::new(Code::Conflict, message));
         }
+        let tracer = &self.0.tracer;
+        let parent = events.first().and_then(|e| Context::parse(e.attributes.traceparent.as_deref()?));
+        let span = parent.and_then(|parent| tracer.begin("commit", Some(&parent), Kind::Internal));
         let commit = Commit { events, ..Commit::default() };
-        self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e))
+        let done = self.0.desk.store.commit(commit).await.map(|c| c.events).map_err(|e| refused(&e));
+        if let Some(span) = span {
+            let seq = done.iter().flatten().next().map(|first| first.seq.to_string()).unwrap_or_default();
+            let error = done.as_ref().err().map(|problem| problem.message.clone());
+            tracer.end(span, vec![("nexus.event.seq", seq)], error);
+        }
+        done
     }
 
     /// One event.
@@ -549,6 +579,7 @@ impl Hub {
         loop {
             self.observe().await;
             self.0.credentials.sources.refresh();
+            self.0.client.tidy();
             // By the clock, not by rounds: one that was moved forward is to be followed at once.
             if clock.mono() >= due {
                 due = clock.mono() + RETENTION;

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use nexus_core::{
     event::NewEvent,
-    limits::EVENT_DEPTH,
-    store::{Commit, Limit, SeqRange},
+    problem::{Code, Problem},
+    store::{Commit, Key, SubNo, Write},
+    time::Timestamp,
 };
 use tokio::sync::mpsc;
 
 use crate::{
     alerts::{Alert, Alerts, Severity},
-    delivery::driver::Notice,
+    deaths::Obituary,
+    delivery::notice::Notice,
     desk::Desk,
+    notes::Note,
     replays::Replays,
     subscriptions::Subscriptions,
     supervisor::{Spawn, TaskKind},
 };
-
-/// Events of this family are not reported when they die: the report would be one of them.
-const FAMILY: &str = "delivery.";
 
 /// The keeper.
 #[derive(Clone, Debug)]
@@ -28,6 +28,7 @@ pub struct Keeper {
     pub(crate) subscriptions: Arc<Subscriptions>,
     pub(crate) replays: Arc<Replays>,
     pub(crate) alerts: Arc<Alerts>,
+    pub(crate) obituary: Obituary,
     pub(crate) spawn: Spawn,
 }
 
@@ -50,13 +51,12 @@ impl Keeper {
                 let kind = if disabled { "subscription_disabled" } else { "subscription_paused" };
                 self.alert(kind, Severity::Critical, name, reason);
             }
-            Notice::Dead { sub, seq, attempts, error, lane } => {
-                let name = self.subscriptions.name_of(sub).unwrap_or_default();
-                tracing::warn!(subscription = %name, event.seq = seq, attempts, %error, "a delivery is dead");
-                let severity = if lane == 3 { Severity::Critical } else { Severity::Warning };
-                let message = format!("event {seq} could not be delivered in {attempts} attempts: {error}");
-                self.alert("dead_letter", severity, name.clone(), message);
-                self.report_dead(&name, seq, attempts, &error).await;
+            Notice::Dead(death) => self.obituary.tell(death),
+            Notice::ManyDead => self.obituary.missed(),
+            Notice::Failing { sub, since } => {
+                if let Err(error) = self.note_failing(sub, since).await {
+                    tracing::error!(subscription = sub, %error, "since when an endpoint fails can't be noted");
+                }
             }
             Notice::Breaker { sub, opened } => {
                 let name = self.subscriptions.name_of(sub).unwrap_or_default();
@@ -76,17 +76,13 @@ impl Keeper {
         }
     }
 
-    async fn report_dead(&self, name: &str, seq: u64, attempts: u16, error: &str) {
-        let range = SeqRange { after: seq - 1, until: Some(seq), priority: None };
-        let Ok(found) = self.desk.store.read(range, Limit::items(1)).await else { return };
-        let Some(event) = found.first().filter(|e| !e.topic.as_str().starts_with(FAMILY)) else { return };
-        let detail = serde_json::json!({
-            "subscription": name, "event_id": event.id, "event": event.topic, "seq": seq, "attempts": attempts, "error": error,
-        });
-        let notice = self.desk.notice("delivery.dead", &detail).caused_by(event);
-        if notice.depth <= EVENT_DEPTH {
-            self.emit(notice).await;
-        }
+    async fn note_failing(&self, no: SubNo, since: Option<(Timestamp, Timestamp)>) -> Result<(), Problem> {
+        let write = match since {
+            Some((since, last)) => Write::put(&Note::Failing { no, since, last })
+                .map_err(|e| Problem::new(Code::Internal, e.to_string()))?,
+            None => Write::Delete(Key::of::<Note>(Note::failing(no))),
+        };
+        self.desk.commit(Commit { documents: vec![write], ..Commit::default() }).await.map(drop)
     }
 
     async fn emit(&self, event: NewEvent) {

@@ -9,8 +9,6 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::delivery::outcome::Answer;
-
 /// Seconds: from a fast local answer to the longest timeout.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 
@@ -36,6 +34,8 @@ pub struct Metrics {
     pub events: Counter,
     /// Attempts by result.
     pub attempts: Family<ByResult, Counter>,
+    /// The same by verdict: success, retry, unwell, gone.
+    results: [Counter; 4],
     /// Time of attempts, per subscription.
     pub reaction_seconds: Family<BySubscription, Histogram>,
     /// Dead letters made.
@@ -70,10 +70,13 @@ struct StoreGauges {
 impl Metrics {
     /// Declares everything.
     pub fn new() -> Arc<Self> {
+        let attempts = Family::<ByResult, Counter>::default();
+        let results = ["success", "retry", "unwell", "gone"];
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("nexus")),
             events: Counter::default(),
-            attempts: Family::default(),
+            results: results.map(|result| attempts.get_or_create_owned(&ByResult { result })),
+            attempts,
             reaction_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             dead_letters: Counter::default(),
             retry_queue: Gauge::default(),
@@ -148,19 +151,21 @@ impl Metrics {
         self.events.inc_by(events.len() as u64);
     }
 
-    /// An attempt of a subscription was answered.
-    pub fn attempted(&self, subscription: Option<&str>, answer: &Answer) {
-        if let Some(name) = subscription {
-            let by = BySubscription { subscription: name.to_owned() };
-            self.reaction_seconds.get_or_create(&by).observe(answer.latency.as_secs_f64());
-        }
-        let result = match answer.verdict {
-            Verdict::Success => "success",
-            Verdict::Retry => "retry",
-            Verdict::RetryUnwell => "unwell",
-            Verdict::Gone => "gone",
+    /// An attempt was answered.
+    pub fn attempted(&self, verdict: Verdict) {
+        let [success, retry, unwell, gone] = &self.results;
+        match verdict {
+            Verdict::Success => success.inc(),
+            Verdict::Retry => retry.inc(),
+            Verdict::RetryUnwell => unwell.inc(),
+            Verdict::Gone => gone.inc(),
         };
-        self.attempts.get_or_create(&ByResult { result }).inc();
+    }
+
+    /// Where the time of a subscription's attempts is counted.
+    pub fn timing(&self, subscription: &str) -> Histogram {
+        let by = BySubscription { subscription: subscription.to_owned() };
+        self.reaction_seconds.get_or_create_owned(&by)
     }
 
     /// Takes over the store's figures.

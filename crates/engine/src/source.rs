@@ -68,6 +68,9 @@ pub struct Source {
     /// Rate limit per client address.
     #[serde(default)]
     pub rate_limit: SourceRate,
+    /// How long an event's key is remembered, for example `2h`: in this time a repeat is not stored again. Absent: 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_window: Option<String>,
     /// Screened jq from the parsed body to `{event, payload, subject?}` or an array of them, instead of the preset's mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mapping: Option<String>,
@@ -130,6 +133,9 @@ pub struct NewSource {
     /// `"10/s"`, `"off"`; absent = default.
     #[serde(default)]
     pub rate_limit: Option<String>,
+    /// See [`Source::idempotency_window`]; a second to 30 days.
+    #[serde(default)]
+    pub idempotency_window: Option<String>,
     /// See [`Source::mapping`].
     #[serde(default)]
     pub mapping: Option<String>,
@@ -151,6 +157,8 @@ pub struct SourcePatch {
     pub on_violation: Option<OnViolation>,
     /// See [`NewSource::rate_limit`].
     pub rate_limit: Option<String>,
+    /// See [`NewSource::idempotency_window`]; an empty text means the default.
+    pub idempotency_window: Option<String>,
     /// See [`Source::mapping`]; an empty text removes it.
     pub mapping: Option<String>,
     /// See [`Source::enabled`].
@@ -168,6 +176,8 @@ pub struct ActiveSource {
     pub secrets: Vec<nexus_core::sign::Secret>,
     /// What it may dispatch now: the permissions file where it names this source, else `allow`; `None` = every type.
     pub allow: Option<Vec<TopicFilter>>,
+    /// How long its events' keys are remembered.
+    pub window: std::time::Duration,
     /// The compiled mapping, if it has one.
     pub mapping: Option<crate::jq::Jq>,
 }

@@ -8,7 +8,9 @@ use std::{
 
 use nexus_core::{
     access::Principal,
+    limits::IDEMPOTENCY_WINDOW,
     problem::{Code, Problem},
+    retry::parse_duration,
     sign::Secret,
     store::{Commit, Guard, Key, Write},
     time::Timestamp,
@@ -130,6 +132,7 @@ impl Sources {
             id: source.id.as_str().into(),
             secrets,
             allow,
+            window: window(source.idempotency_window.as_deref()).unwrap_or(IDEMPOTENCY_WINDOW),
             mapping: source.mapping.as_deref().and_then(|text| Jq::compile(text).ok()),
             source: source.clone(),
         }
@@ -161,6 +164,7 @@ impl Sources {
         source.schemas = new.schemas;
         source.on_violation = new.on_violation;
         source.rate_limit = parse_rate(new.rate_limit.as_deref())?;
+        source.idempotency_window = check_window(new.idempotency_window)?;
         source.mapping = check_mapping(new.mapping)?;
         let made = if new.secrets.is_empty() { Some(self.vault.generate()?) } else { None };
         let mut opened = Vec::new();
@@ -189,6 +193,9 @@ impl Sources {
         source.enabled = patch.enabled.unwrap_or(source.enabled);
         if let Some(rate) = patch.rate_limit {
             source.rate_limit = parse_rate(Some(&rate))?;
+        }
+        if let Some(window) = patch.idempotency_window {
+            source.idempotency_window = check_window(Some(window).filter(|w| !w.is_empty()))?;
         }
         if let Some(mapping) = patch.mapping {
             source.mapping = check_mapping(Some(mapping).filter(|m| !m.is_empty()))?;
@@ -330,6 +337,7 @@ fn blank(id: &str, preset: &str, now: Timestamp) -> Source {
         schemas: BTreeMap::new(),
         on_violation: OnViolation::default(),
         rate_limit: SourceRate::default(),
+        idempotency_window: None,
         mapping: None,
         secrets: Vec::new(),
         enabled: true,
@@ -346,6 +354,21 @@ fn parse_rate(text: Option<&str>) -> Result<SourceRate, Problem> {
             rate.parse().map(SourceRate::Limit).map_err(|e| Problem::field("rate_limit", format!("{e}, or off")))
         }
     }
+}
+
+fn window(text: Option<&str>) -> Option<Duration> {
+    parse_duration(text?).ok()
+}
+
+fn check_window(text: Option<String>) -> Result<Option<String>, Problem> {
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+    if let Some(text) = &text {
+        let window = parse_duration(text).map_err(|e| Problem::field("idempotency_window", e))?;
+        if !(Duration::from_secs(1)..=LONGEST).contains(&window) {
+            return Err(Problem::field("idempotency_window", format!("{text} is not within 1s to 30d")));
+        }
+    }
+    Ok(text)
 }
 
 fn check_mapping(mapping: Option<String>) -> Result<Option<String>, Problem> {

@@ -58,13 +58,24 @@ impl std::fmt::Display for Context {
     }
 }
 
+/// What a span is a part of; the number is OTLP's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Work within the hub.
+    Internal = 1,
+    /// A request that came in.
+    Server = 2,
+    /// A request that went out.
+    Client = 3,
+}
+
 /// A finished span.
 #[derive(Clone, Debug)]
 pub struct Span {
     context: Context,
     parent: Option<[u8; 8]>,
     name: &'static str,
-    server: bool,
+    kind: Kind,
     from: Timestamp,
     to: Timestamp,
     attributes: Vec<(&'static str, String)>,
@@ -78,7 +89,7 @@ pub struct Open {
     pub context: Context,
     parent: Option<[u8; 8]>,
     name: &'static str,
-    server: bool,
+    kind: Kind,
     from: Timestamp,
 }
 
@@ -110,7 +121,7 @@ impl Tracer {
     }
 
     /// Begins a span under `parent`, or a new trace. `None` when nothing is exported: pass the parent on as it is.
-    pub fn begin(&self, name: &'static str, parent: Option<&Context>, server: bool) -> Option<Open> {
+    pub fn begin(&self, name: &'static str, parent: Option<&Context>, kind: Kind) -> Option<Open> {
         self.spans.as_ref()?;
         if parent.is_some_and(|p| !p.sampled) {
             return None;
@@ -123,14 +134,14 @@ impl Tracer {
         if let Some(parent) = parent {
             context.trace = parent.trace;
         }
-        Some(Open { context, parent: parent.map(|p| p.span), name, server, from: self.clock.now() })
+        Some(Open { context, parent: parent.map(|p| p.span), name, kind, from: self.clock.now() })
     }
 
     /// Ends a span. Dropped when the exporter can't keep up.
     pub fn end(&self, open: Open, attributes: Vec<(&'static str, String)>, error: Option<String>) {
         let Some(spans) = &self.spans else { return };
-        let Open { context, parent, name, server, from } = open;
-        let _ = spans.try_send(Span { context, parent, name, server, from, to: self.clock.now(), attributes, error });
+        let Open { context, parent, name, kind, from } = open;
+        let _ = spans.try_send(Span { context, parent, name, kind, from, to: self.clock.now(), attributes, error });
     }
 }
 
@@ -184,7 +195,7 @@ fn body(spans: &[Span]) -> serde_json::Value {
             json!({
                 "traceId": hex(&s.context.trace), "spanId": hex(&s.context.span),
                 "parentSpanId": s.parent.map(|p| hex(&p)).unwrap_or_default(),
-                "name": s.name, "kind": if s.server { 2 } else { 3 },
+                "name": s.name, "kind": s.kind as u8,
                 "startTimeUnixNano": nanos(s.from), "endTimeUnixNano": nanos(s.to),
                 "attributes": attributes, "status": status,
             })

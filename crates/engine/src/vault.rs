@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, RwLock},
+    sync::{Arc, OnceLock, RwLock},
 };
 
 use data_encoding::BASE64;
@@ -11,7 +11,7 @@ use nexus_core::{
     chain::{BadSeed, Signer},
     problem::{Code, Problem},
     record::{Collection, Record, Value},
-    sign::Secret,
+    sign::{RequestSigner, Secret},
     store::{Commit, Key, Write},
     time::Timestamp,
 };
@@ -93,12 +93,26 @@ impl Record for Sealed {
     }
 }
 
+/// An opened secret.
+#[derive(Debug)]
+struct Opened {
+    secret: Secret,
+    /// Made when something is first signed with it.
+    signer: OnceLock<Arc<RequestSigner>>,
+}
+
+impl From<Secret> for Opened {
+    fn from(secret: Secret) -> Self {
+        Self { secret, signer: OnceLock::new() }
+    }
+}
+
 /// The vault: opened secrets in memory, sealed ones in the store.
 #[derive(Debug)]
 pub struct Vault {
     desk: Desk,
     key: VaultKey,
-    open: RwLock<BTreeMap<String, Secret>>,
+    open: RwLock<BTreeMap<String, Opened>>,
     set_at: RwLock<BTreeMap<String, Timestamp>>,
 }
 
@@ -140,7 +154,7 @@ impl Vault {
                 stale.push(record.name.clone());
             }
             vault.set_at_map().insert(record.name.clone(), record.updated_at);
-            vault.open_map().insert(record.name, secret);
+            vault.open_map().insert(record.name, secret.into());
         }
         let mut commit = Commit::default();
         for name in stale {
@@ -153,7 +167,7 @@ impl Vault {
         Ok(vault)
     }
 
-    fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Secret>> {
+    fn open_map(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<String, Opened>> {
         self.open.write().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -209,7 +223,7 @@ impl Vault {
     /// Makes a committed secret readable.
     pub fn opened(&self, name: &str, secret: &str) {
         self.set_at_map().insert(name.to_owned(), self.desk.now());
-        self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()));
+        self.open_map().insert(name.to_owned(), Secret::new(secret.to_owned()).into());
     }
 
     /// Forgets a secret whose removal was committed.
@@ -220,7 +234,18 @@ impl Vault {
 
     /// The secret kept under `name`.
     pub fn get(&self, name: &str) -> Option<Secret> {
-        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(name).cloned()
+        self.open_secrets().get(name).map(|opened| opened.secret.clone())
+    }
+
+    /// The secret kept under `name`, ready to sign with.
+    pub fn request_signer(&self, name: &str) -> Option<Arc<RequestSigner>> {
+        let open = self.open_secrets();
+        let opened = open.get(name)?;
+        Some(Arc::clone(opened.signer.get_or_init(|| Arc::new(RequestSigner::new(&opened.secret)))))
+    }
+
+    fn open_secrets(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<String, Opened>> {
+        self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// See [`VaultKey::signers`].
@@ -283,7 +308,7 @@ impl Vault {
 
     /// Names of the named secrets.
     pub fn names(&self) -> Vec<String> {
-        let open = self.open.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let open = self.open_secrets();
         open.keys().filter_map(|k| k.strip_prefix("named/")).map(str::to_owned).collect()
     }
 

@@ -134,11 +134,11 @@ impl Gate {
     /// Begins the span of a request that may bring events. It takes the caller's place in the request's trace context,
     /// so that what is stored, and later delivered, belongs under it.
     fn begin(&self, route: &Route, parts: &mut http::request::Parts) -> Option<trace::Open> {
-        if !matches!(route.rate, Rate::Ingress | Rate::Publish) {
+        if !matches!(route.rate, Rate::Ingress | Rate::Publish) || route.audit == Audit::Reads {
             return None;
         }
         let parent = parts.headers.get("traceparent").and_then(|v| trace::Context::parse(v.to_str().ok()?));
-        let span = self.hub.tracer().begin("receive", parent.as_ref(), true)?;
+        let span = self.hub.tracer().begin("receive", parent.as_ref(), trace::Kind::Server)?;
         let value = HeaderValue::from_str(&span.context.to_string()).ok()?;
         parts.headers.insert("traceparent", value);
         Some(span)

@@ -351,6 +351,10 @@ fn sources() -> Vec<(&'static str, Value)> {
             ("schemas", json!({"type": "object", "description": "JSON Schema per event type"})),
             ("on_violation", one_of(&["refuse", "flag"])),
             ("rate_limit", json!({"type": "string", "examples": ["10/s", "off"]})),
+            (
+                "idempotency_window",
+                json!({"type": "string", "examples": ["2h"], "description": "how long an event's key is remembered; absent = 24h"}),
+            ),
             ("mapping", json!({"type": "string", "description": "screened jq from the body to {event, payload}"})),
         ]
     };

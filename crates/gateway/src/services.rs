@@ -84,8 +84,11 @@ pub(crate) async fn heartbeat(mut call: Call) -> Result<Answer, Problem> {
 pub(crate) async fn invoke(mut call: Call) -> Result<Answer, Problem> {
     let name = call.param("name")?;
     let who = call.principal()?;
-    if !who.may_for("services:invoke", &name) {
-        let message = format!("{} lacks the scope services:invoke:{name}", who.name);
+    // An id leads to a service as well; the scope is about the service.
+    let service = call.gate.registry.name_of(&name);
+    let service = service.as_deref().unwrap_or(&name);
+    if !who.may_for("services:invoke", service) {
+        let message = format!("{} lacks the scope services:invoke:{service}", who.name);
         return Err(Problem::new(Code::Forbidden, message));
     }
     let mut invocation = options(&call)?;

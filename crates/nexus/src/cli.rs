@@ -7,7 +7,7 @@ use nexus_client::{Client, Settings};
 
 use crate::{
     command::{
-        backup, config as config_command, dead, event, generate, log, replay, secret, services, source, state,
+        backup, config as config_command, consume, dead, event, generate, log, replay, secret, services, source, state,
         subscription, token, transfer,
     },
     demo, doctor,
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Publish(event::Publish),
     /// Watch events as they come
     Tail(event::Tail),
+    /// Take the deliveries of a subscription, instead of having them sent to an endpoint
+    Consume(consume::Arguments),
     /// Look up events of the log
     Events(event::Query),
     /// What became of an event
@@ -135,6 +137,7 @@ impl Command {
             Self::Services(_) => "services",
             Self::Publish(_) => "publish",
             Self::Tail(_) => "tail",
+            Self::Consume(_) => "consume",
             Self::Events(_) => "events",
             Self::Fate(_) => "fate",
             Self::Dead(_) => "dead",
@@ -180,6 +183,7 @@ async fn talk(global: Global, command: Command) -> Result<(), Failure> {
         Command::Services(command) => services::run(&global, command).await,
         Command::Publish(args) => event::publish(&global, &args).await,
         Command::Tail(args) => event::tail(&global, &args).await,
+        Command::Consume(args) => consume::run(&global, &args).await,
         Command::Events(args) => event::query(&global, args).await,
         Command::Fate(args) => event::fate(&global, &args).await,
         Command::Dead(command) => dead::run(&global, command).await,

@@ -1,28 +1,22 @@
 //! The pooled client: one request, one answer, every wait with an end.
 
-use std::{error::Error as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::Full;
 use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::{
-    client::legacy,
-    rt::{TokioExecutor, TokioTimer},
-};
 use nexus_core::limits::RESPONSE_KEPT_BYTES;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::time::Instant;
 
 use crate::{
     address::{Reach, judge},
     dial::{Connector, Dialer, Resolve, SystemResolver},
     error::{Kind, SendError},
+    pool::{Answer, Pool},
     url::{self, Host},
 };
-
-/// Bytes of an answer's status line and headers together; above: [`Kind::Protocol`].
-const HEAD_BYTES: usize = 64 << 10;
 
 /// Headers that belong to the connection or are derived from the request: a caller's are not sent.
 const OURS: [HeaderName; 8] = [
@@ -49,6 +43,8 @@ pub struct ClientOptions {
     pub pool_idle: Duration,
     /// Bytes of an answer's body that are read and kept.
     pub response_kept_bytes: usize,
+    /// Certificates in PEM that are trusted beside the public ones: a company's own authority.
+    pub extra_ca: Vec<u8>,
     /// `User-Agent`, where a request names none of its own.
     pub user_agent: HeaderValue,
 }
@@ -61,6 +57,7 @@ impl Default for ClientOptions {
             max_idle_per_host: 64,
             pool_idle: Duration::from_secs(60),
             response_kept_bytes: RESPONSE_KEPT_BYTES,
+            extra_ca: Vec::new(),
             user_agent: HeaderValue::from_static(concat!("nexus/", env!("CARGO_PKG_VERSION"))),
         }
     }
@@ -120,15 +117,13 @@ pub struct Response {
     pub latency: Duration,
 }
 
-type Pool = legacy::Client<Connector, Full<Bytes>>;
-
 /// The client. Clones share their connections.
 #[derive(Clone)]
 pub struct Client {
     options: Arc<ClientOptions>,
     // Two pools: a connection that was opened for one reach must not be lent to the other.
-    public: Pool,
-    private: Pool,
+    public: Arc<Pool>,
+    private: Arc<Pool>,
     resolver: Arc<dyn Resolve>,
 }
 
@@ -166,6 +161,12 @@ impl Client {
         }
     }
 
+    /// Closes connections that have lain idle for too long. For whoever keeps house: nothing here runs by itself.
+    pub fn tidy(&self) {
+        self.public.tidy();
+        self.private.tidy();
+    }
+
     /// Sends `request` and reads the answer as far as it is kept. Never follows a redirect, never tries twice.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
         let started = Instant::now();
@@ -182,26 +183,21 @@ impl Client {
         };
         let limit = request.keep.unwrap_or(self.options.response_kept_bytes);
         let request = self.prepare(request)?;
-        let answer = match tokio::time::timeout_at(deadline, pool.request(request)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(explain(&error)),
-            Err(_) => {
-                let waited = (deadline - started).as_millis();
+        let mut status = None;
+        let exchange = pool.exchange(request, limit, &mut status);
+        let done = tokio::time::timeout_at(deadline, exchange).await;
+        let Ok(answer) = done else {
+            let waited = (deadline - started).as_millis();
+            let Some(status) = status else {
                 return Err(SendError::new(Kind::Timeout, format!("no answer within {waited} ms")));
-            }
+            };
+            let status = status.as_u16();
+            let message = format!("the status {status} came, but its body did not end within {waited} ms");
+            return Err(SendError { status: Some(status), ..SendError::new(Kind::TooSlow, message) });
         };
-        let (parts, body) = answer.into_parts();
-        let head = Head { limit, status: parts.status };
-        let (body_head, truncated) = match tokio::time::timeout_at(deadline, head.read(body)).await {
-            Ok(read) => read?,
-            Err(_) => {
-                let waited = (deadline - started).as_millis();
-                let status = parts.status.as_u16();
-                let message = format!("the status {status} came, but its body did not end within {waited} ms");
-                return Err(SendError { status: Some(status), ..SendError::new(Kind::TooSlow, message) });
-            }
-        };
-        Ok(Response { status: parts.status, headers: parts.headers, body_head, truncated, latency: started.elapsed() })
+        let Answer { head, body, truncated } = answer?;
+        let latency = started.elapsed();
+        Ok(Response { status: head.status, headers: head.headers, body_head: body, truncated, latency })
     }
 
     fn prepare(&self, request: Request) -> Result<http::Request<Full<Bytes>>, SendError> {
@@ -226,79 +222,32 @@ impl Client {
     }
 }
 
-fn pool(options: &ClientOptions, reach: Reach, resolver: Arc<dyn Resolve>) -> Result<Pool, SendError> {
+fn pool(options: &ClientOptions, reach: Reach, resolver: Arc<dyn Resolve>) -> Result<Arc<Pool>, SendError> {
     let dialer = Dialer { reach, resolver, timeout: options.connect_timeout };
     let https = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| SendError::new(Kind::Tls, format!("TLS can't be set up: {error}")))?
+        .with_tls_config(tls(&options.extra_ca)?)
         .https_or_http()
         .enable_http1()
         .wrap_connector(dialer);
-    Ok(legacy::Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(options.pool_idle)
-        .pool_max_idle_per_host(options.max_idle_per_host)
-        .http1_max_buf_size(HEAD_BYTES)
-        .build(Connector { https, timeout: options.connect_timeout }))
+    let connector = Connector { https, timeout: options.connect_timeout };
+    Ok(Arc::new(Pool::new(connector, options.max_idle_per_host, options.pool_idle)))
 }
 
-/// What is read of an answer's body.
-struct Head {
-    limit: usize,
-    status: StatusCode,
-}
-
-impl Head {
-    /// The first `limit` bytes, and whether there was more. A body left unread closes its connection when it is dropped.
-    ///
-    /// Copied, as a frame is a slice of the connection's read buffer: keeping it would keep all of that.
-    async fn read(&self, mut body: Incoming) -> Result<(Bytes, bool), SendError> {
-        let mut kept = Vec::new();
-        while !body.is_end_stream() {
-            if kept.len() >= self.limit {
-                return Ok((kept.into(), true));
-            }
-            let Some(frame) = body.frame().await else { break };
-            let frame = frame.map_err(|error| SendError { status: Some(self.status.as_u16()), ..in_hyper(&error) })?;
-            let Ok(data) = frame.into_data() else { continue };
-            let room = self.limit - kept.len();
-            kept.extend_from_slice(&data[..data.len().min(room)]);
-            if data.len() > room {
-                return Ok((kept.into(), true));
-            }
-        }
-        Ok((kept.into(), false))
+/// Trusts the public authorities and those in `extra`.
+fn tls(extra: &[u8]) -> Result<rustls::ClientConfig, SendError> {
+    let wrong = |what: &str| SendError::new(Kind::Tls, format!("TLS can't be set up: {what}"));
+    let mut roots = rustls::RootCertStore::empty();
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let public = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(extra) {
+        let certificate = certificate.map_err(|e| wrong(&format!("the further certificates are no PEM: {e}")))?;
+        roots.add(certificate).map_err(|e| wrong(&format!("a further certificate can't be trusted: {e}")))?;
     }
-}
-
-/// Finds the dialer's own error in hyper-util's, or says what the exchange itself died of.
-fn explain(error: &legacy::Error) -> SendError {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        if let Some(dialed) = inner.downcast_ref::<SendError>() {
-            return dialed.clone();
-        }
-        if let Some(exchange) = inner.downcast_ref::<hyper::Error>() {
-            return in_hyper(exchange);
-        }
-        source = inner.source();
+    if !extra.is_empty() && roots.len() == public {
+        return Err(wrong("among the further certificates is none; they begin with -----BEGIN CERTIFICATE-----"));
     }
-    SendError::new(Kind::Connect, format!("no connection: {error}"))
-}
-
-fn in_hyper(error: &hyper::Error) -> SendError {
-    let broken = error.source().is_some_and(|source| source.is::<std::io::Error>());
-    let reason = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-    if error.is_parse() || error.is_parse_too_large() {
-        SendError::new(Kind::Protocol, format!("the answer is not HTTP/1.1: {reason}"))
-    } else if error.is_incomplete_message()
-        || error.is_closed()
-        || error.is_canceled()
-        || error.is_body_write_aborted()
-        || broken
-    {
-        SendError::new(Kind::Closed, format!("the connection was closed before the answer was whole: {reason}"))
-    } else {
-        SendError::new(Kind::Protocol, format!("the exchange failed: {reason}"))
-    }
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|e| wrong(&e.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

@@ -131,6 +131,9 @@ impl Service<Uri> for Dialer {
     }
 }
 
+/// What a request goes over.
+pub(crate) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
 /// The dialer with TLS on top, and an end to the handshake.
 #[derive(Clone)]
 pub(crate) struct Connector {
@@ -139,7 +142,7 @@ pub(crate) struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = Stream;
     type Error = SendError;
     type Future = Pending<Result<Self::Response, SendError>>;
 

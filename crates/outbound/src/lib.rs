@@ -7,12 +7,14 @@
 //! - [`address`]: which addresses may be dialed by whom.
 //! - [`url`]: what a URL must look like, checked at configuration time and again before each dial.
 //! - [`dial`]: resolving, judging, connecting.
-//! - [`client`]: the pooled client.
+//! - [`client`]: what may be asked for and what comes back.
+//! - `pool`: the connections, and the exchange over one.
 
 pub mod address;
 pub mod client;
 pub mod dial;
 pub mod error;
+mod pool;
 pub mod url;
 
 pub use address::Reach;

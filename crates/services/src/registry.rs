@@ -110,6 +110,12 @@ impl Registry {
         Ok(views)
     }
 
+    /// The name of the service that a name or an id leads to.
+    pub fn name_of(&self, name_or_id: &str) -> Option<String> {
+        let group = self.0.book.group(name_or_id)?;
+        group.instances.first().map(|instance| instance.service.name.clone())
+    }
+
     /// How each service is: as its best instance. Services by name.
     pub fn statuses(&self) -> BTreeMap<String, (Status, Option<Timestamp>)> {
         let mut found: BTreeMap<String, (Status, Option<Timestamp>)> = BTreeMap::new();

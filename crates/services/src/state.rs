@@ -90,6 +90,7 @@ struct Inner {
     hub: Hub,
     options: StateOptions,
     cache: cache::Cache,
+    turns: cache::Turns,
     metrics: metrics::StateMetrics,
     policies: policy::Policies,
     plugins: Arc<dyn PluginHost>,
@@ -140,7 +141,8 @@ impl StateStore {
         let stored = hub.desk().load::<Policy>().await?.into_iter().map(|(policy, _)| policy).collect();
         let policies = policy::Policies::new(options.policies.clone(), stored, hub.desk().now()).map_err(other)?;
         let metrics = metrics::StateMetrics::new(hub);
-        let inner = Inner { hub: hub.clone(), options, cache: cache::Cache::default(), metrics, policies, plugins };
+        let (cache, turns) = (cache::Cache::default(), cache::Turns::default());
+        let inner = Inner { hub: hub.clone(), options, cache, turns, metrics, policies, plugins };
         let store = Self { inner: Arc::new(inner) };
         hub.timers().register(plan::TTL, Arc::new(keeping::Expiry(store.clone())));
         hub.timers().register(transaction::CONFIRM, Arc::new(keeping::Unconfirmed(store.clone())));

@@ -14,6 +14,7 @@
 //!
 //! - [`Client`] finds the hub and a token ([`Settings`]) and carries every call.
 //! - [`event`]: publish, signed dispatch, query, fate. [`tail`]: the log as a stream that survives restarts of the hub.
+//! - [`consume`]: deliveries taken by this program, durably, instead of being sent to an endpoint.
 //! - [`service`]: services found and called.
 //! - [`state`]: shared keys with versions, and watches over them.
 //! - [`source`], [`subscription`], [`delivery`], [`replay`], [`token`], [`log`]: administration, one module per resource.
@@ -23,6 +24,7 @@
 //! newer hub loses nothing by passing through an older client.
 
 pub mod client;
+pub mod consume;
 pub mod delivery;
 pub mod discover;
 pub mod error;
@@ -30,6 +32,7 @@ pub mod event;
 pub mod log;
 pub mod replay;
 pub mod service;
+mod socket;
 pub mod source;
 pub mod state;
 pub mod subscription;

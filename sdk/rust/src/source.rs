@@ -50,6 +50,9 @@ pub struct NewSource {
     /// `10/s`, `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<String>,
+    /// How long an event's key is remembered, for example `2h`; 24 hours when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_window: Option<String>,
     /// Refuse event types that nobody named.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub closed: bool,

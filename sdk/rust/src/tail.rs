@@ -1,32 +1,14 @@
 //! The log as it grows: a stream over a WebSocket that reconnects and goes on where it stopped.
 
-use std::time::Duration;
-
-use futures_util::{SinkExt, Stream, StreamExt, stream};
-use http::{HeaderValue, header};
-use hyper_util::rt::TokioIo;
+use futures_util::{Stream, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{self, Message, client::IntoClientRequest},
+
+use crate::{
+    Client, Error, Problem,
+    socket::{Broken, Socket, backoff},
+    state::Watch,
 };
-use tower_service::Service;
-
-use crate::{Client, Error, Problem, client::innermost, state::Watch};
-
-/// Waits between attempts to reconnect; the last one repeats.
-const BACKOFF: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
-];
-/// A connection on which nothing was heard for so long is asked for a sign of life, and given up at twice that.
-const QUIET: Duration = Duration::from_secs(20);
-
-type Socket = WebSocketStream<TokioIo<<hyper_rustls::HttpsConnector<hyper_util::client::legacy::connect::HttpConnector> as Service<http::Uri>>::Response>>;
 
 /// One event as the socket brings it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -92,7 +74,6 @@ struct Tail {
     wanted: Wanted,
     since: Option<String>,
     state: State,
-    quiet: bool,
 }
 
 impl Client {
@@ -107,8 +88,7 @@ impl Client {
         wanted: Wanted,
         since: Option<&str>,
     ) -> impl Stream<Item = Result<Tailed, Error>> + Send + use<> {
-        let tail =
-            Tail { client: self.clone(), wanted, since: since.map(str::to_owned), state: State::Begin, quiet: false };
+        let tail = Tail { client: self.clone(), wanted, since: since.map(str::to_owned), state: State::Begin };
         stream::unfold(tail, |mut tail| async move { tail.next().await.map(|item| (item, tail)) })
     }
 }
@@ -123,8 +103,7 @@ impl Tail {
                     Err(error) => return Some(Err(error)),
                 },
                 State::Lost { attempt } => {
-                    let wait = BACKOFF[attempt.min(BACKOFF.len() - 1)];
-                    tokio::time::sleep(wait).await;
+                    tokio::time::sleep(backoff(attempt)).await;
                     match self.open().await {
                         Ok(socket) => self.state = State::Open(Box::new(socket)),
                         Err(error) if error.is_retryable() => self.state = State::Lost { attempt: attempt + 1 },
@@ -158,62 +137,21 @@ impl Tail {
     }
 
     async fn open(&mut self) -> Result<Socket, Error> {
-        let unreachable = |reason: String| Error::Unreachable { url: self.client.url().to_owned(), reason };
-        let address = format!("{}/ws", self.client.url());
-        let uri: http::Uri = address.parse().map_err(|_| Error::Setting(format!("{address:?} is no URL")))?;
-        let mut connector = self.client.connector.clone();
-        let dial = async {
-            let stream = connector.call(uri).await.map_err(|e| unreachable(innermost(&*e)))?;
-            // The connector chose TLS by the scheme; the handshake only needs the path and the host.
-            let mut request = address
-                .replacen("http", "ws", 1)
-                .into_client_request()
-                .map_err(|e| Error::Setting(format!("{address:?}: {e}")))?;
-            if let Some(token) = self.client.token() {
-                let value = HeaderValue::from_str(&format!("Bearer {token}"))
-                    .map_err(|_| Error::Setting("the token has characters that no header takes".into()))?;
-                request.headers_mut().insert(header::AUTHORIZATION, value);
-            }
-            let (mut socket, _) = tokio_tungstenite::client_async(request, TokioIo::new(stream))
-                .await
-                .map_err(|e| refused(e, &unreachable))?;
-            let mut subscribe = self.wanted.frame();
-            if let (Some(map), Some(since)) = (subscribe.as_object_mut(), &self.since) {
-                map.insert("since".into(), since.parse::<u64>().map_or_else(|_| since.as_str().into(), Value::from));
-            }
-            socket.send(Message::text(subscribe.to_string())).await.map_err(|e| unreachable(e.to_string()))?;
-            Ok(socket)
-        };
-        tokio::time::timeout(Duration::from_secs(10), dial)
-            .await
-            .map_err(|_| unreachable("no handshake within 10 s".into()))?
+        let mut socket = Socket::dial(&self.client, "/ws").await?;
+        let mut subscribe = self.wanted.frame();
+        if let (Some(map), Some(since)) = (subscribe.as_object_mut(), &self.since) {
+            map.insert("since".into(), since.parse::<u64>().map_or_else(|_| since.as_str().into(), Value::from));
+        }
+        socket.say(&subscribe).await.map_err(|reason| self.client.unreachable(reason))?;
+        Ok(socket)
     }
 
     /// The next frame of an open socket; `None` for one that says nothing to the caller.
     async fn receive(&mut self, socket: &mut Socket) -> Result<Option<Tailed>, Broken> {
-        let message = match tokio::time::timeout(QUIET, socket.next()).await {
-            Err(_) if self.quiet => return Err(Broken::Connection("the hub fell silent".into())),
-            Err(_) => {
-                self.quiet = true;
-                let ping = Message::Ping(bytes::Bytes::new());
-                return socket.send(ping).await.map(|()| None).map_err(|e| Broken::Connection(e.to_string()));
-            }
-            Ok(None) => return Err(Broken::Connection("the hub closed the connection".into())),
-            Ok(Some(Err(e))) => return Err(Broken::Connection(e.to_string())),
-            Ok(Some(Ok(message))) => message,
-        };
-        self.quiet = false;
-        let text = match &message {
-            Message::Text(text) => text.as_str(),
-            Message::Close(frame) => {
-                let reason =
-                    frame.as_ref().map_or_else(String::new, |f| format!(": {} {}", u16::from(f.code), f.reason));
-                return Err(Broken::Connection(format!("the hub closed the connection{reason}")));
-            }
-            _ => return Ok(None),
-        };
-        let frame: Value = serde_json::from_str(text).map_err(|e| Broken::Refused(self.client.unreadable(&e)))?;
-        self.understand(frame)
+        match socket.hear(&self.client).await? {
+            Some(frame) => self.understand(frame),
+            None => Ok(None),
+        }
     }
 
     fn understand(&mut self, mut frame: Value) -> Result<Option<Tailed>, Broken> {
@@ -239,22 +177,5 @@ impl Tail {
             }
             _ => Ok(None),
         }
-    }
-}
-
-/// Why an open socket gives no next frame.
-enum Broken {
-    Connection(String),
-    Refused(Error),
-}
-
-fn refused(error: tungstenite::Error, unreachable: &dyn Fn(String) -> Error) -> Error {
-    match error {
-        tungstenite::Error::Http(answer) => {
-            let status = answer.status().as_u16();
-            let body = answer.body().as_deref().unwrap_or_default();
-            Error::Refused(Box::new(Problem::read(status, body, None, None)))
-        }
-        other => unreachable(other.to_string()),
     }
 }

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
 use nexus_core::{
     event::StoredEvent,
     retry::{Verdict, classify},
-    sign::{hex, nexus_signature, standard_signature},
+    sign::hex,
     time::Clock,
 };
 use nexus_outbound::{Client, Reach, Request};
@@ -20,12 +21,27 @@ use super::{
 };
 use crate::{
     subscription::Target,
-    trace::{Context, Tracer},
+    trace::{Context, Kind, Tracer},
     vault::Vault,
 };
 
 /// Bytes of bodies shown in an exchange.
 const HEAD_BYTES: usize = 1024;
+/// Headers that a delivery normally has, those of the client included.
+const HEADERS: usize = 16;
+
+static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+static WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+static WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+static WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+static NEXUS_SIGNATURE: HeaderName = HeaderName::from_static("x-nexus-signature");
+static EVENT_ID: HeaderName = HeaderName::from_static("x-nexus-event-id");
+static ATTEMPT: HeaderName = HeaderName::from_static("x-nexus-attempt");
+static DEPTH: HeaderName = HeaderName::from_static("x-nexus-depth");
+static REPLAY: HeaderName = HeaderName::from_static("x-nexus-replay");
+static CAUSATION_ID: HeaderName = HeaderName::from_static("x-causation-id");
+static CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A function of this process that takes events.
 #[async_trait]
@@ -131,7 +147,7 @@ impl Sender {
     /// Makes one attempt, as a span of the event's trace.
     pub async fn attempt(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Answer {
         let parent = event.attributes.as_ref().and_then(|_| Context::parse(&event.attributes().traceparent?));
-        let span = self.tracer.begin("deliver", parent.as_ref(), false);
+        let span = self.tracer.begin("deliver", parent.as_ref(), Kind::Client);
         let context = span.as_ref().map(|s| s.context).or(parent);
         let answer = self.send(event, delivery, context).await;
         if let Some(span) = span {
@@ -177,8 +193,9 @@ impl Sender {
                 return answer;
             }
         };
-        let request_head = keep.then(|| format!("{} {}\n{}", request.method, request.url, head(&request.body)));
-        match self.client.send(request.clone()).await {
+        let line = format!("{} {}", request.method, request.url);
+        let request_head = keep.then(|| format!("{line}\n{}", head(&request.body)));
+        match self.client.send(request).await {
             Ok(response) => {
                 let status = response.status.as_u16();
                 let verdict = classify(Some(status));
@@ -191,8 +208,7 @@ impl Sender {
                     retry_in: None,
                     started,
                     latency: response.latency,
-                    request_head: request_head
-                        .or_else(|| (!success).then(|| format!("{} {}", request.method, request.url))),
+                    request_head: request_head.or_else(|| (!success).then_some(line)),
                     response_head: (keep || !success).then(|| head(&response.body_head)),
                 }
             }
@@ -296,7 +312,7 @@ impl Sender {
         request.timeout = Some(subscription.timeout());
         self.headers(&mut request, event, delivery)?;
         if let Some(context) = context {
-            set(&mut request, "traceparent", &context.to_string())?;
+            put(&mut request, &TRACEPARENT, &context.to_string())?;
         }
         for (key, value) in extra {
             let value = match value.strip_prefix('=') {
@@ -312,27 +328,27 @@ impl Sender {
     fn headers(&self, request: &mut Request, event: &StoredEvent, delivery: Delivery<'_>) -> Result<(), String> {
         let subscription = &delivery.spec.subscription;
         let id = delivery_id(subscription.no, event, delivery.generation);
-        let secs = self.clock.now().secs();
-        set(request, "content-type", "application/json")?;
-        set(request, "idempotency-key", &id)?;
-        set(request, "webhook-id", &id)?;
-        set(request, "webhook-timestamp", &secs.to_string())?;
-        set(request, "x-nexus-event-id", &event.id.to_string())?;
-        set(request, "x-nexus-attempt", &delivery.attempt.to_string())?;
+        let event_id = event.id.to_string();
+        let secs = self.clock.now().secs().to_string();
+        request.headers.reserve(HEADERS);
+        request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        put(request, &IDEMPOTENCY_KEY, &id)?;
+        put(request, &WEBHOOK_ID, &id)?;
+        put(request, &WEBHOOK_TIMESTAMP, &secs)?;
+        put(request, &EVENT_ID, &event_id)?;
+        request.headers.insert(ATTEMPT.clone(), delivery.attempt.into());
         // Whoever sends an event back because of this one echoes it: loops end at a depth.
-        set(request, "x-nexus-depth", &event.depth.saturating_add(1).to_string())?;
-        set(request, "x-causation-id", &event.id.to_string())?;
+        request.headers.insert(DEPTH.clone(), u16::from(event.depth.saturating_add(1)).into());
+        put(request, &CAUSATION_ID, &event_id)?;
         // Correlation ids are the producer's: one that is no header value is left out rather than failing the delivery.
-        let _ = set(request, "x-correlation-id", &event.correlation_id());
+        let _ = put(request, &CORRELATION_ID, event.correlation.as_deref().unwrap_or(&event_id));
         if delivery.generation > 0 {
-            set(request, "x-nexus-replay", &delivery.generation.to_string())?;
+            request.headers.insert(REPLAY.clone(), delivery.generation.into());
         }
-        if let Some(secret) = subscription.secret.as_deref().and_then(|name| self.vault.get(name)) {
-            let signature = nexus_signature(&request.body, &secret);
-            set(request, "x-nexus-signature", &signature)?;
-            let standard = standard_signature(std::slice::from_ref(&secret), &id, secs, &request.body)
-                .map_err(|e| e.to_string())?;
-            set(request, "webhook-signature", &standard)?;
+        if let Some(signer) = subscription.secret.as_deref().and_then(|name| self.vault.request_signer(name)) {
+            put(request, &NEXUS_SIGNATURE, &signer.nexus(&request.body))?;
+            let standard = signer.standard(&id, &secs, &request.body).map_err(|e| e.to_string())?;
+            put(request, &WEBHOOK_SIGNATURE, &standard)?;
         }
         Ok(())
     }
@@ -362,6 +378,14 @@ fn set(request: &mut Request, key: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Sets a header of our own.
+fn put(request: &mut Request, name: &HeaderName, value: &str) -> Result<(), String> {
+    let value = HeaderValue::from_str(value)
+        .map_err(|_| format!("the value of header {name} has characters a header can't carry"))?;
+    request.headers.insert(name.clone(), value);
+    Ok(())
+}
+
 fn failed(error: String, started: nexus_core::time::Timestamp, latency: Duration) -> Answer {
     Answer {
         verdict: Verdict::RetryUnwell,
@@ -382,7 +406,7 @@ fn head(body: &[u8]) -> String {
 
 /// Seconds only: an HTTP date would need the other side's clock to agree with ours.
 fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 fn shown(headers: &http::HeaderMap) -> BTreeMap<String, String> {

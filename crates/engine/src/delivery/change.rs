@@ -14,6 +14,7 @@ use super::{
     key::DeliveryKey,
     lane::{ORDERED, REPLAY, Waiting},
     machine::{Effect, Machine, Now, self_block},
+    notice::Notice,
     spec::Spec,
     state::{Mode, State},
 };
@@ -78,10 +79,12 @@ impl Machine {
     /// Pauses or resumes.
     pub fn set_active(&mut self, sub: SubNo, active: bool, now: Now) {
         let head = self.head;
+        if active {
+            self.works(sub);
+        }
         let Some(state) = self.subs.get_mut(&sub) else { return };
         state.active = active;
         if active {
-            state.failing_since = None;
             state.breaker.success();
             self.pump(sub, now);
             self.refill(sub);
@@ -101,12 +104,13 @@ impl Machine {
         }
         state.active = false;
         self.demote(sub, head + 1);
-        self.effects.push(Effect::Stop { sub, disabled, reason });
+        self.effects.push(Effect::Tell(Notice::Stop { sub, disabled, reason }));
     }
 
     /// Forgets a subscription; answers of what is out are ignored. Its dead letters stay, its retries go.
     pub fn remove(&mut self, sub: SubNo) {
         self.demote(sub, self.head + 1);
+        self.works(sub);
         let Some(state) = self.subs.remove(&sub) else { return };
         for filter in state.spec.rules.iter().flat_map(|r| &r.filters) {
             self.matcher.remove(sub, filter);
@@ -118,7 +122,7 @@ impl Machine {
         self.probes.retain(|(_, s)| *s != sub);
         self.attempts_out = self.attempts_out.saturating_sub(state.in_flight.len());
         if let Some(replay) = state.replay {
-            self.effects.push(Effect::Replayed { generation: replay.generation, completed: false });
+            self.effects.push(Effect::Tell(Notice::Replayed { generation: replay.generation, completed: false }));
         }
         for (delivery, exception) in state.exceptions {
             self.dirty.insert((sub, delivery.0, delivery.1));

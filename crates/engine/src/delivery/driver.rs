@@ -1,12 +1,20 @@
 //! The shell around the machine: it feeds the log in, performs the effects, and saves.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::Duration,
+};
 
+use futures_util::FutureExt;
 use nexus_core::{
     event::Seq,
     store::{Entry, Fence, SaveError, SeqRange, Store, SubNo},
     time::Clock,
 };
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -14,13 +22,14 @@ mod messages;
 mod saving;
 mod tasks;
 
-pub use messages::{Change, Command, Notice};
+pub use messages::{Change, Command};
 
 use super::{
     attempt::Sender,
     key::DeliveryKey,
     machine::{Effect, Machine, Now},
-    outcome::Made,
+    notice::Notice,
+    outcome::{Answer, Made},
 };
 use crate::{consumers::Consumers, metrics::Metrics, supervisor::Spawn, tail::Tail};
 
@@ -30,6 +39,10 @@ const SAVE_EVERY: Duration = Duration::from_millis(250);
 const SAVE_RECEIPTS: usize = 512;
 /// Events fed to the machine in one step.
 const FEED: usize = 256;
+/// Answers heard in one step.
+const OUTCOMES: usize = 256;
+/// Notices that wait for their reader.
+const NOTICES: usize = 10_000;
 /// Pages read from the store at once.
 const READS: usize = 4;
 
@@ -60,6 +73,11 @@ struct Running {
     pages: (mpsc::Sender<PageRead>, mpsc::Receiver<PageRead>),
     reads: Arc<Semaphore>,
     pending: VecDeque<Notice>,
+    /// Dead letters whose rows are not saved yet, and those whose rows are being saved.
+    dying: Vec<Notice>,
+    buried: Vec<Notice>,
+    /// Where the time of each subscription's attempts is counted.
+    timings: HashMap<SubNo, Histogram>,
     saving: Option<Saving>,
     batch: Vec<Entry>,
     saved_at: Duration,
@@ -81,6 +99,9 @@ impl Driver {
             pages: mpsc::channel(64),
             reads: Arc::new(Semaphore::new(READS)),
             pending: VecDeque::new(),
+            dying: Vec::new(),
+            buried: Vec::new(),
+            timings: HashMap::new(),
             saving: None,
             batch: Vec::new(),
             saved_at,
@@ -110,9 +131,7 @@ impl Running {
             self.start_saving();
             if fed {
                 // More may be in the log; hear the others in between.
-                while let Ok(outcome) = self.outcomes.1.try_recv() {
-                    self.outcome(outcome);
-                }
+                self.outcomes_waiting();
                 tokio::task::yield_now().await;
                 if self.commands_waiting() {
                     self.wait(&mut head, &stop).await;
@@ -131,7 +150,7 @@ impl Running {
     /// Hands the next run of the log to the machine. True when there was one.
     async fn feed(&mut self) -> bool {
         let after = self.driver.machine.head();
-        if after >= *self.driver.tail.watch().borrow() {
+        if after >= self.driver.tail.position().1 {
             return false;
         }
         match self.driver.tail.read(after, FEED).await {
@@ -151,16 +170,45 @@ impl Running {
         }
     }
 
+    /// Takes what has come already, without waiting: under load something always has. True when anything had.
+    async fn hear(&mut self) -> bool {
+        let mut heard = self.outcomes_waiting();
+        if let Ok(page) = self.pages.1.try_recv() {
+            self.page(page);
+            heard = true;
+        }
+        if let Ok(command) = self.driver.commands.try_recv() {
+            self.command(command).await;
+            heard = true;
+        }
+        if let Some(result) = poll(&mut self.saving).now_or_never() {
+            self.saved(result);
+            heard = true;
+        }
+        heard
+    }
+
+    /// Takes the answers that have come, up to a bound. True when there was one.
+    fn outcomes_waiting(&mut self) -> bool {
+        for taken in 0..OUTCOMES {
+            let Ok(outcome) = self.outcomes.1.try_recv() else { return taken > 0 };
+            self.outcome(outcome);
+        }
+        true
+    }
+
     async fn wait(&mut self, head: &mut tokio::sync::watch::Receiver<Seq>, stop: &CancellationToken) {
+        if self.hear().await {
+            // Whoever is about to answer may do so before the next look.
+            tokio::task::yield_now().await;
+            return;
+        }
         let sleep = self.driver.clock.sleep(self.patience());
         tokio::select! {
             _ = head.changed() => {}
             Some(outcome) = self.outcomes.1.recv() => {
                 self.outcome(outcome);
-                for _ in 0..256 {
-                    let Ok(outcome) = self.outcomes.1.try_recv() else { break };
-                    self.outcome(outcome);
-                }
+                self.outcomes_waiting();
             }
             Some(page) = self.pages.1.recv() => self.page(page),
             Some(command) = self.driver.commands.recv() => self.command(command).await,
@@ -195,13 +243,20 @@ impl Running {
         let now = self.now();
         match made {
             Made::Answered(answer) => {
-                let name = self.driver.machine.state(sub).map(|s| s.spec.subscription.name.as_str());
-                self.driver.metrics.attempted(name, &answer);
+                self.count(sub, &answer);
                 self.driver.machine.outcome(sub, delivery, answer, now);
             }
             Made::Expired => self.driver.machine.expired(sub, delivery, now),
             Made::Withdrawn(event) => self.driver.machine.withdrawn(sub, delivery, &event, now),
         }
+    }
+
+    fn count(&mut self, sub: SubNo, answer: &Answer) {
+        let Running { driver, timings, .. } = self;
+        driver.metrics.attempted(answer.verdict);
+        let Some(state) = driver.machine.state(sub) else { return };
+        let timing = timings.entry(sub).or_insert_with(|| driver.metrics.timing(&state.spec.subscription.name));
+        timing.observe(answer.latency.as_secs_f64());
     }
 
     /// A page from the store, with what was dispatched since it was asked for, where memory still has that: so that
@@ -255,7 +310,10 @@ impl Running {
             Change::Add(spec, active, from) => machine.add(spec, active, from, now),
             Change::Update(spec) => machine.update(spec, now),
             Change::Active(sub, active) => machine.set_active(sub, active, now),
-            Change::Remove(sub) => machine.remove(sub),
+            Change::Remove(sub) => {
+                self.timings.remove(&sub);
+                machine.remove(sub);
+            }
             Change::Redrive(exception) => machine.redrive(*exception, now),
             Change::Forget(sub, delivery) => machine.forget(sub, delivery, now),
             Change::Replay(sub, generation, from, until) => machine.replay(sub, generation, from, until),
@@ -274,23 +332,25 @@ impl Running {
                     let range = SeqRange { after, until: None, priority };
                     self.read(sub, lane, range, limit);
                 }
-                Effect::Stop { sub, disabled, reason } => {
-                    self.driver.consumers.close(sub);
-                    self.pending.push_back(Notice::Stop { sub, disabled, reason });
-                }
-                Effect::Dead { sub, seq, lane, attempts, error } => {
-                    self.driver.metrics.dead_letters.inc();
-                    self.pending.push_back(Notice::Dead { sub, seq, lane, attempts, error });
-                }
-                Effect::Breaker { sub, opened } => self.pending.push_back(Notice::Breaker { sub, opened }),
-                Effect::Replayed { generation, completed } => {
-                    self.pending.push_back(Notice::Replayed { generation, completed });
-                }
+                Effect::Tell(notice) => self.tell(notice),
             }
         }
     }
 
-    /// Notices wait here while their reader is busy; only reports of dead letters may be dropped, as they are in the store.
+    /// A dead letter is told once its row is saved: from then on it can be told again, whatever happens.
+    fn tell(&mut self, notice: Notice) {
+        if let Notice::Dead(_) = notice {
+            self.driver.metrics.dead_letters.inc();
+            self.dying.push(notice);
+            return;
+        }
+        if let Notice::Stop { sub, .. } = notice {
+            self.driver.consumers.close(sub);
+        }
+        self.pending.push_back(notice);
+    }
+
+    /// Notices wait here while their reader is busy; those of dead letters may be dropped, as they are in the store.
     fn send_notices(&mut self) {
         while let Some(notice) = self.pending.pop_front() {
             if let Err(mpsc::error::TrySendError::Full(notice)) = self.driver.notices.try_send(notice) {
@@ -298,8 +358,9 @@ impl Running {
                 break;
             }
         }
-        if self.pending.len() > 10_000 {
-            self.pending.retain(|n| !matches!(n, Notice::Dead { .. } | Notice::Breaker { .. }));
+        if self.pending.len() > NOTICES {
+            self.pending.retain(|n| !matches!(n, Notice::Dead(_) | Notice::Breaker { .. } | Notice::ManyDead));
+            self.pending.push_back(Notice::ManyDead);
         }
     }
 

@@ -8,6 +8,7 @@ use std::{
 use nexus_core::{
     event::Seq,
     store::{Exception, ExceptionQuery, ExceptionState, Position, Store, StoreError, SubNo},
+    time::Timestamp,
 };
 
 use super::{lane::REPLAY, spec::Spec};
@@ -29,6 +30,8 @@ pub struct Found {
     pub exceptions: Vec<Exception>,
     /// Receipts at or beyond their subscription's position.
     pub receipts: Vec<Receipt>,
+    /// Endpoints that had only failed: since when, and when last.
+    pub failing: Vec<(SubNo, Timestamp, Timestamp)>,
     /// Replays under way.
     pub replays: Vec<FoundReplay>,
 }
@@ -51,6 +54,7 @@ impl Found {
     pub async fn read(
         store: &dyn Store,
         specs: Vec<(Arc<Spec>, bool)>,
+        failing: Vec<(SubNo, Timestamp, Timestamp)>,
         replays: Vec<FoundReplay>,
     ) -> Result<Self, StoreError> {
         let ordered: HashSet<SubNo> =
@@ -70,7 +74,7 @@ impl Found {
             let recent = blocks.iter().filter(|b| b.last >= from);
             found.extend(recent.flat_map(receipts::decode).filter(|r| r.seq >= from));
         }
-        Ok(Self { log_head: store.head().seq, specs, positions, exceptions, receipts: found, replays })
+        Ok(Self { log_head: store.head().seq, specs, positions, exceptions, receipts: found, failing, replays })
     }
 }
 

@@ -20,6 +20,7 @@ use nexus_core::{
 use super::{
     key::DeliveryKey,
     lane::lane_of,
+    notice::Notice,
     spec::Spec,
     state::{Mode, State},
 };
@@ -65,42 +66,8 @@ pub enum Effect {
         /// At most so many.
         limit: usize,
     },
-    /// It stopped by itself: record it, say so in the log, alert.
-    Stop {
-        /// Subscription.
-        sub: SubNo,
-        /// Disabled (endpoint) rather than paused (limit).
-        disabled: bool,
-        /// Why.
-        reason: String,
-    },
-    /// A delivery has used up its attempts.
-    Dead {
-        /// Subscription.
-        sub: SubNo,
-        /// Event.
-        seq: Seq,
-        /// Its priority's lane.
-        lane: u8,
-        /// Attempts made.
-        attempts: u16,
-        /// The last error.
-        error: String,
-    },
-    /// A breaker opened (or closed).
-    Breaker {
-        /// Subscription.
-        sub: SubNo,
-        /// It opened.
-        opened: bool,
-    },
-    /// A replay is over.
-    Replayed {
-        /// Its number.
-        generation: u32,
-        /// It has sent everything; otherwise its subscription is gone.
-        completed: bool,
-    },
+    /// Let others know.
+    Tell(Notice),
 }
 
 /// Settings of the machine.

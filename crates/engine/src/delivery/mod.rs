@@ -11,6 +11,7 @@ pub mod found;
 pub mod key;
 pub mod lane;
 pub mod machine;
+pub mod notice;
 pub mod outcome;
 mod reading;
 pub mod recover;

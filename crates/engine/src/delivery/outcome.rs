@@ -14,7 +14,8 @@ use super::{
     key::DeliveryKey,
     lane::REPLAY,
     machine::{Effect, Machine, Now, release, self_block},
-    state::{Flight, Mode},
+    notice::{Death, Notice},
+    state::{Failing, Flight, Mode},
 };
 use crate::{receipts::Receipt, subscription::OnDead};
 
@@ -122,7 +123,7 @@ impl Machine {
             Verdict::Retry if answer.status.is_none() => flight.probe && state.breaker.failure(now.mono),
             Verdict::Success | Verdict::Retry | Verdict::Gone => {
                 if state.breaker.success() {
-                    self.effects.push(Effect::Breaker { sub, opened: false });
+                    self.effects.push(Effect::Tell(Notice::Breaker { sub, opened: false }));
                 }
                 false
             }
@@ -137,15 +138,15 @@ impl Machine {
         }
         if opened && was_closed {
             // A probe that fails is no news.
-            self.effects.push(Effect::Breaker { sub, opened: true });
+            self.effects.push(Effect::Tell(Notice::Breaker { sub, opened: true }));
         }
         self.pump(sub, now);
         self.catch_up(sub, now);
     }
 
     fn succeeded(&mut self, sub: SubNo, delivery: DeliveryKey, flight: Flight, answer: &Answer, now: Now) {
+        self.works(sub);
         let Some(state) = self.subs.get_mut(&sub) else { return };
-        state.failing_since = None;
         state.last_success = Some(now.wall);
         let known = state.exceptions.remove(&delivery);
         let attempt = known.as_ref().map_or(0, |e| e.attempts) + 1;
@@ -215,7 +216,9 @@ impl Machine {
     fn failed(&mut self, sub: SubNo, delivery: DeliveryKey, flight: Flight, answer: &Answer, now: Now) {
         let random = self.next_random();
         let Some(state) = self.subs.get_mut(&sub) else { return };
-        state.failing_since.get_or_insert((now.wall, now.mono));
+        if let Some(since) = state.failing.get_or_insert(Failing::new(now)).note(now) {
+            self.effects.push(Effect::Tell(Notice::Failing { sub, since: Some((since, now.wall)) }));
+        }
         state.last_error.clone_from(&answer.error);
         if let Some(event) = flight.event
             && answer.verdict == Verdict::RetryUnwell
@@ -268,13 +271,15 @@ impl Machine {
     fn bury(&mut self, sub: SubNo, mut exception: Exception, answer: &Answer, now: Now) {
         let Some(state) = self.subs.get_mut(&sub) else { return };
         exception.state = ExceptionState::Dead;
-        self.effects.push(Effect::Dead {
+        self.effects.push(Effect::Tell(Notice::Dead(Death {
             sub,
             seq: exception.seq,
+            generation: exception.generation,
             lane: exception.lane,
             attempts: exception.attempts,
             error: answer.error.clone().unwrap_or_default(),
-        });
+            at: exception.updated_at,
+        })));
         let key = (exception.seq, exception.generation);
         let holder = exception.key.as_ref().and_then(|k| state.keys.busy_with(k));
         if holder == Some(key) && state.spec.subscription.on_dead == OnDead::Hold {
@@ -288,14 +293,22 @@ impl Machine {
         self.go_on(sub, exception, now);
     }
 
+    /// Its endpoint answers, or a person says that it will: what failed before counts no more.
+    pub(super) fn works(&mut self, sub: SubNo) {
+        let Some(failing) = self.subs.get_mut(&sub).and_then(|s| s.failing.take()) else { return };
+        if failing.noted.is_some() {
+            self.effects.push(Effect::Tell(Notice::Failing { sub, since: None }));
+        }
+    }
+
     fn consider_stopping(&mut self, sub: SubNo, answer: &Answer, fresh: bool, now: Now) {
         let Some(state) = self.subs.get(&sub) else { return };
         let open = state.exceptions.len();
-        let Some((since, begun)) = state.failing_since else { return };
+        let Some(failing) = state.failing else { return };
         if answer.verdict == Verdict::Gone {
             self.stop(sub, true, "the endpoint answered 410 Gone".into());
-        } else if now.mono.saturating_sub(begun) >= self.policy.disable_after {
-            self.stop(sub, true, format!("the endpoint has only failed since {since}"));
+        } else if failing.lasted(now) >= self.policy.disable_after {
+            self.stop(sub, true, format!("the endpoint has only failed since {}", failing.since));
         } else if fresh && open >= self.policy.open_exceptions {
             // Only when there is one more: whoever resumes it lets the others be tried again first.
             self.stop(sub, false, format!("{open} deliveries wait to be tried again"));

@@ -82,9 +82,9 @@ impl Machine {
             return;
         }
         let reads = state.mode == Mode::Behind && state.crowded.is_empty();
+        let lanes = if reads { state.log_lanes() } else { &[] };
         let replay_until = state.replay.as_ref().map(|r| r.until.min(head));
-        let lanes = state.log_lanes().iter().copied().filter(|_| reads).map(|l| (l, head));
-        let wanted: Vec<(u8, Seq)> = lanes.chain(replay_until.map(|until| (REPLAY, until))).collect();
+        let wanted = lanes.iter().map(|lane| (*lane, head)).chain(replay_until.map(|until| (REPLAY, until)));
         for (lane, until) in wanted {
             let room = state.has_room(lane);
             let reader = state.lane(lane);

@@ -14,10 +14,11 @@ use nexus_core::{
 use super::{
     found::{Found, FoundReplay},
     lane::REPLAY,
-    machine::{Machine, Now, Policy},
+    machine::{Effect, Machine, Now, Policy},
+    notice::Notice,
     outcome::HELD,
     spec::Spec,
-    state::{Mode, State},
+    state::{Failing, Mode, State},
 };
 use crate::receipts::Receipt;
 
@@ -42,6 +43,14 @@ impl Machine {
         machine.settled(&found.receipts, &found.exceptions);
         for exception in found.exceptions {
             machine.reopen(exception, now);
+        }
+        for (sub, since, last) in found.failing {
+            let Some(state) = machine.subs.get_mut(&sub).filter(|s| s.active) else {
+                machine.effects.push(Effect::Tell(Notice::Failing { sub, since: None }));
+                continue;
+            };
+            let noted = Some(now.mono);
+            state.failing = Some(Failing { since, before: last.since(since), begun: now.mono, noted });
         }
         for FoundReplay { sub, generation, from, until } in found.replays {
             let reached = machine.subs.get_mut(&sub).map_or(0, |s| s.lane(REPLAY).next);

@@ -5,6 +5,7 @@ use nexus_core::{event::Seq, store::SubNo};
 use super::{
     lane::REPLAY,
     machine::{Effect, Machine},
+    notice::Notice,
     state::ReplayState,
 };
 
@@ -12,7 +13,7 @@ impl Machine {
     /// Begins (or after a restart goes on with) a replay of `from..=until`.
     pub fn replay(&mut self, sub: SubNo, generation: u32, from: Seq, until: Seq) {
         let Some(state) = self.subs.get_mut(&sub) else {
-            self.effects.push(Effect::Replayed { generation, completed: false });
+            self.effects.push(Effect::Tell(Notice::Replayed { generation, completed: false }));
             return;
         };
         state.replay = Some(ReplayState { generation, until, done: 0 });
@@ -48,7 +49,7 @@ impl Machine {
         if lane.next > replay.until && lane.open.is_empty() && !lane.reading {
             state.replay = None;
             self.replaying.remove(&sub);
-            self.effects.push(Effect::Replayed { generation, completed: true });
+            self.effects.push(Effect::Tell(Notice::Replayed { generation, completed: true }));
         }
         self.moved.insert(sub);
     }

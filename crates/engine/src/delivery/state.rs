@@ -17,6 +17,7 @@ use nexus_core::{
 use super::{
     key::{DeliveryKey, Keys},
     lane::{LANES, Lane, ORDERED, REPLAY, Waiting, lane_of},
+    machine::Now,
     spec::Spec,
 };
 use crate::receipts::Receipt;
@@ -25,6 +26,11 @@ use crate::receipts::Receipt;
 const WINDOW_BYTES: usize = 4 << 20;
 /// Times a lane that has something waiting is passed over before it is its turn.
 const PATIENCE: u8 = 16;
+
+/// A stretch of failure is written down once it lasts so long.
+const NOTED_AFTER: Duration = Duration::from_secs(60);
+/// And then so often: what a restart forgets of it at the most.
+const NOTED_EVERY: Duration = Duration::from_secs(600);
 
 /// How a subscription reads the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,41 @@ pub struct Flight {
     pub probe: bool,
     /// The event of a probe that never failed yet: it goes back in line when the endpoint is not back.
     pub event: Option<Arc<StoredEvent>>,
+}
+
+/// A stretch of failure: from the first one after the last success.
+#[derive(Clone, Copy, Debug)]
+pub struct Failing {
+    /// When it began.
+    pub since: Timestamp,
+    /// How long it had lasted when this process began to count. While no hub runs, nothing fails.
+    pub before: Duration,
+    /// When this process began to count, monotonic.
+    pub begun: Duration,
+    /// When it was last written down, monotonic.
+    pub noted: Option<Duration>,
+}
+
+impl Failing {
+    /// One that begins now.
+    pub fn new(now: Now) -> Self {
+        Self { since: now.wall, before: Duration::ZERO, begun: now.mono, noted: None }
+    }
+
+    /// How long it has lasted.
+    pub fn lasted(&self, now: Now) -> Duration {
+        self.before + now.mono.saturating_sub(self.begun)
+    }
+
+    /// Its beginning, where it is time to write it down: a short one is not worth it, a long one only now and then.
+    pub fn note(&mut self, now: Now) -> Option<Timestamp> {
+        let due = self.noted.map_or(self.begun + NOTED_AFTER, |at| at + NOTED_EVERY);
+        if now.mono < due {
+            return None;
+        }
+        self.noted = Some(now.mono);
+        Some(self.since)
+    }
 }
 
 /// A replay under way.
@@ -97,8 +138,8 @@ pub struct State {
     pub skipped: [u8; LANES],
     /// Probes sent so far.
     pub probes: u32,
-    /// First failure since the last success, wall and monotonic time.
-    pub failing_since: Option<(Timestamp, Duration)>,
+    /// Its endpoint has only failed for some time.
+    pub failing: Option<Failing>,
     /// For people.
     pub last_error: Option<String>,
     /// For people.
@@ -151,7 +192,7 @@ impl State {
             crowded: HashSet::new(),
             skipped: [0; LANES],
             probes: 0,
-            failing_since: None,
+            failing: None,
             last_error: None,
             last_success: None,
             active,
@@ -270,13 +311,13 @@ impl State {
     /// The most urgent lane, unless another has been passed over too often.
     fn pick_fresh(&mut self) -> Option<Pick> {
         const URGENCY: [u8; LANES] = [3, ORDERED, 2, 1, 0, REPLAY];
-        let ready: Vec<u8> = URGENCY.into_iter().filter(|l| self.has_ready(*l)).collect();
-        let first = *ready.first()?;
-        let starved = ready.iter().copied().find(|l| self.skipped[usize::from(*l)] >= PATIENCE);
-        let lane = starved.unwrap_or(first);
-        for one in URGENCY {
+        let ready = URGENCY.map(|lane| self.has_ready(lane));
+        let waiting = || URGENCY.into_iter().zip(ready).filter_map(|(lane, ready)| ready.then_some(lane));
+        let starved = waiting().find(|lane| self.skipped[usize::from(*lane)] >= PATIENCE);
+        let lane = starved.or_else(|| waiting().next())?;
+        for (one, ready) in URGENCY.into_iter().zip(ready) {
             let skipped = &mut self.skipped[usize::from(one)];
-            *skipped = if one != lane && ready.contains(&one) { skipped.saturating_add(1) } else { 0 };
+            *skipped = if one != lane && ready { skipped.saturating_add(1) } else { 0 };
         }
         let (key, waiting) = if lane == ORDERED {
             let (key, waiting) = self.keys.take()?;

@@ -15,5 +15,7 @@ mod keeping;
 mod library;
 mod load;
 mod outages;
+mod recovery;
 mod rig;
+mod scale;
 mod simulation;

@@ -57,10 +57,17 @@ impl Rig {
     }
 
     pub(crate) async fn restart(self) -> Self {
+        self.restart_with(HubConfig::default()).await
+    }
+
+    pub(crate) async fn restart_with(self, config: HubConfig) -> Self {
+        Self::open(self.end().await, config).await
+    }
+
+    /// Ends the hub and leaves its folder.
+    pub(crate) async fn end(self) -> Arc<tempfile::TempDir> {
         self.hub.shutdown(Duration::from_secs(10)).await;
-        let folder = Arc::clone(&self.folder);
-        drop(self);
-        Self::open(folder, HubConfig::default()).await
+        Arc::clone(&self.folder)
     }
 
     pub(crate) async fn publish(&self, topic: &str, data: &str) -> Appended {

@@ -114,17 +114,6 @@ impl Session {
         End::Breach(4401, format!("Unauthorized: no connection_init with a token within {waited} s"))
     }
 
-    /// Someone's token was changed or has ended. What runs was allowed by what this one was: if it is another now, the client
-    /// comes back and is judged anew.
-    fn on_change(&mut self) -> Result<(), End> {
-        let Some(who) = &mut self.who else { return Ok(()) };
-        let before = who.principal.clone();
-        if !who.renew(&self.gate.hub) {
-            return Err(End::TokenEnded);
-        }
-        if who.principal == before { Ok(()) } else { Err(End::ScopeLost) }
-    }
-
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
         self.on_change()?;

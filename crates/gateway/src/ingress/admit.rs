@@ -77,6 +77,9 @@ pub(crate) fn admit(call: &Call, source: &ActiveSource, draft: Draft, lineage: &
         return Err(problem);
     }
     let mut event = finish(call.now, &source.id, draft, lineage)?;
+    if let Some(once) = &mut event.once {
+        once.window = source.window;
+    }
     event.attributes.schema_violation = violation.map(|v| format!("{}: {}", v.path, v.reason));
     Ok(event)
 }

@@ -61,6 +61,15 @@ impl Consumption {
 #[derive(Debug, Default)]
 pub(crate) struct Consuming(Vec<(String, Consumer)>);
 
+/// What a refusal is about.
+#[derive(Debug)]
+pub(crate) enum About {
+    /// A lease.
+    Lease(String),
+    /// A subscription.
+    Subscription(String),
+}
+
 /// What came of waiting for deliveries.
 pub(crate) enum Came {
     /// Deliveries.
@@ -76,29 +85,30 @@ impl Consuming {
         hub: &Hub,
         who: &Presented,
         asked: Consumption,
-    ) -> Result<Option<String>, (Problem, Option<String>)> {
+    ) -> Result<Option<String>, (Problem, About)> {
         match asked {
             Consumption::Consume { subscription, most } => {
-                self.consume(hub, who, subscription, most).map(Some).map_err(|problem| (problem, None))
+                let consumed = self.consume(hub, who, subscription.clone(), most);
+                consumed.map(Some).map_err(|problem| (problem, About::Subscription(subscription)))
             }
             Consumption::Ack(leases) => {
                 // One that ended meanwhile must not keep the others from being acknowledged.
                 let mut first = None;
                 for lease in leases {
                     if let Err(problem) = self.settle(&lease, |c| c.desk().ack(c.subscription(), &lease)) {
-                        first.get_or_insert((problem, Some(lease)));
+                        first.get_or_insert((problem, About::Lease(lease)));
                     }
                 }
                 first.map_or(Ok(None), Err)
             }
             Consumption::Nack { lease, delay, reason } => {
                 let settle = |c: &Consumer| c.desk().nack(c.subscription(), &lease, delay, reason.as_deref());
-                self.settle(&lease, settle).map_err(|p| (p, Some(lease)))?;
+                self.settle(&lease, settle).map_err(|p| (p, About::Lease(lease)))?;
                 Ok(None)
             }
             Consumption::Extend { lease, by } => {
                 let extended = self.settle(&lease, |c| c.desk().extend(c.subscription(), &lease, by));
-                let by = extended.map_err(|p| (p, Some(lease.clone())))?;
+                let by = extended.map_err(|p| (p, About::Lease(lease.clone())))?;
                 let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
                 Ok(Some(serde_json::json!({"type": "extended", "lease": lease, "extended_ms": ms}).to_string()))
             }

@@ -10,7 +10,7 @@ use nexus_core::{
 use nexus_engine::tail::Entry;
 use serde_json::{Value, json};
 
-use super::{Dialect, watch::Keys};
+use super::{Dialect, consuming::About, watch::Keys};
 
 /// Renderings kept with an entry: (dialect, form of the name), plus the record of `GET /api/v1/events`.
 const NEO: usize = 0;
@@ -174,13 +174,13 @@ pub(crate) fn problem(dialect: Option<Dialect>, problem: &Problem) -> String {
     error(dialect, problem.code, &problem.message)
 }
 
-/// [`problem`] about one lease.
-pub(crate) fn about_lease(problem: &Problem, lease: Option<&str>) -> String {
-    let mut frame = json!({"type": "error", "code": problem.code.as_str(), "message": problem.message});
-    if let Some(lease) = lease {
-        frame["lease"] = lease.into();
-    }
-    frame.to_string()
+/// [`problem`] about a lease or a subscription, which it names.
+pub(crate) fn about(problem: &Problem, what: &About) -> String {
+    let (name, value) = match what {
+        About::Lease(lease) => ("lease", lease),
+        About::Subscription(subscription) => ("subscription", subscription),
+    };
+    json!({"type": "error", "code": problem.code.as_str(), "message": problem.message, name: value}).to_string()
 }
 
 /// Events that can't be had any more.

@@ -22,7 +22,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::{
     Dialect, Sight, alias,
-    consuming::{Came, Consuming},
+    consuming::{About, Came, Consuming},
     frame_in::{self, Asked, Refused},
     frame_out,
     watch::Keys,
@@ -217,12 +217,12 @@ impl Session {
             Ok(Asked::Consumption(asked)) => match self.consuming.obey(&self.gate.hub, &self.who, asked) {
                 Ok(None) => return Ok(()),
                 Ok(Some(reply)) => Ok(reply),
-                Err((problem, lease)) => {
+                Err((problem, what)) => {
                     self.gate.metrics.refused(problem.code);
                     if settling && let Some(refusal) = self.over_rate()? {
                         return self.say(socket, refusal).await;
                     }
-                    Ok(frame_out::about_lease(&problem, lease.as_deref()))
+                    Ok(frame_out::about(&problem, &what))
                 }
             },
             Ok(asked) => self.obey(asked).await,
@@ -261,8 +261,8 @@ impl Session {
             }
             Came::Gone(name) => {
                 let message = format!("subscription {name:?} is gone, or its target is not a consumer any more");
-                let frame = frame_out::problem(Some(Dialect::Core), &Problem::new(Code::NotFound, message));
-                self.say(socket, frame).await
+                let problem = Problem::new(Code::NotFound, message);
+                self.say(socket, frame_out::about(&problem, &About::Subscription(name))).await
             }
         }
     }

@@ -191,7 +191,8 @@ async fn a_socket_refuses_extends_and_hears_of_its_mistakes() {
         assert_eq!((&answer["type"], &answer["code"]), (&json!("error"), &json!(code)), "{frame}: {answer}");
     }
     assert_eq!(rig.api("DELETE", "/api/v1/subscriptions/pay", Value::Null).await.status, 200);
-    assert_eq!(socket.hear().await["code"], "NOT_FOUND");
+    let gone = socket.hear().await;
+    assert_eq!((&gone["code"], &gone["subscription"]), (&json!("NOT_FOUND"), &json!("pay")));
     rig.stop().await;
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod consume;
 pub(crate) mod dead;
 pub(crate) mod event;
 pub(crate) mod generate;

@@ -62,8 +62,8 @@ pub(crate) struct Register {
     #[arg(long)]
     name: Option<String>,
     /// Its version
-    #[arg(long = "service-version", value_name = "VERSION")]
-    version: Option<String>,
+    #[arg(long, value_name = "VERSION")]
+    service_version: Option<String>,
     /// http or https
     #[arg(long)]
     protocol: Option<String>,
@@ -150,7 +150,7 @@ fn described(new: Register) -> NewService {
     NewService {
         id: new.id,
         name: new.name,
-        version: new.version,
+        version: new.service_version,
         host: new.host,
         port: new.port,
         protocol: new.protocol,

@@ -55,6 +55,9 @@ pub(crate) struct Add {
     /// Requests per client address, for example 10/s, or off
     #[arg(long, value_name = "RATE")]
     rate_limit: Option<String>,
+    /// How long a repeat of an event is known as one, for example 2h; 24h when absent
+    #[arg(long, value_name = "TIME")]
+    idempotency_window: Option<String>,
     /// Refuse event types that are neither built in nor named by --allow
     #[arg(long)]
     closed: bool,
@@ -73,6 +76,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
                 secrets: add.secrets,
                 allow: add.allow,
                 rate_limit: add.rate_limit,
+                idempotency_window: add.idempotency_window,
                 closed: add.closed,
                 mapping: add.mapping,
             };

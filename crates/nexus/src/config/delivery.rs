@@ -1,6 +1,6 @@
 //! `[delivery]`: how events leave.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ pub(crate) struct Delivery {
     pub(crate) idle_connections: usize,
     /// How long one is kept.
     pub(crate) idle_time: Period,
+    /// File of certificates in PEM that endpoints may be signed by, beside the public authorities.
+    pub(crate) ca_file: Option<PathBuf>,
     /// Failures in a row that open an endpoint's breaker.
     pub(crate) breaker_failures: u32,
     /// How long a breaker stays open before one delivery is let through.
@@ -35,6 +37,7 @@ impl Default for Delivery {
             connect_timeout: seconds(5),
             idle_connections: 64,
             idle_time: seconds(60),
+            ca_file: None,
             breaker_failures: 5,
             breaker_open: seconds(30),
             disable_after: seconds(5 * 24 * 3600),

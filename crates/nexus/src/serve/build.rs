@@ -113,6 +113,11 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
         let (max_age, max_bytes) = (rule.age.map(|age| age.0), rule.size.map(|size| size.0));
         Ok(RetentionRule { filter, max_age, max_bytes, grace: rule.grace.0 })
     });
+    let extra_ca = match &delivery.ca_file {
+        None => Vec::new(),
+        Some(file) => std::fs::read(file)
+            .map_err(|e| Failure::usage(format!("[delivery] ca_file: {} can't be read: {e}", file.display())))?,
+    };
     Ok(HubConfig {
         policy: Policy {
             breaker: BreakerPolicy { failures: delivery.breaker_failures, open_for: delivery.breaker_open.0 },
@@ -130,6 +135,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
             connect_timeout: delivery.connect_timeout.0,
             max_idle_per_host: delivery.idle_connections,
             pool_idle: delivery.idle_time.0,
+            extra_ca,
             ..ClientOptions::default()
         },
         otlp_endpoint: log.otlp_endpoint.clone(),
@@ -161,19 +167,28 @@ fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
     })
 }
 
-/// The first start leaves one token, so that there is a way in: in a file for this machine, and shown once.
+/// The first start leaves one token, so that there is a way in: in a file for this machine, and shown once. The file comes
+/// first: a crash in between leaves one that opens nothing, and the next start makes another.
 async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
     if !hub.tokens().is_empty() {
         return Ok(());
     }
-    let admin: Scope = "admin".parse().map_err(Failure::Failed)?;
+    let (admin, by): (Scope, _) = ("admin".parse().map_err(Failure::Failed)?, Principal::admin("cli"));
     let new = NewToken { name: "admin".into(), scopes: vec![admin], expires_at: None };
-    let made = hub.tokens().create(new, &Principal::admin("cli")).await.map_err(|e| Failure::failed(e.message))?;
-    let Some(token) = made.secret else { return Err(Failure::failed("the first token has no secret")) };
+    let plan = hub.tokens().plan_create(new, &by).map_err(|e| Failure::failed(e.message))?;
+    let Some(token) = plan.secret.clone() else { return Err(Failure::failed("the first token has no secret")) };
     let file = dir.join(nexus_client::discover::TOKEN_FILE);
-    let wrong = |e: std::io::Error| Failure::failed(format!("{} can't be written: {e}", file.display()));
-    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file).map_err(wrong)?;
-    writeln!(out, "{token}").and_then(|()| out.sync_all()).map_err(wrong)?;
+    write_token(dir, &file, &token)
+        .map_err(|e| Failure::failed(format!("{} can't be written: {e}", file.display())))?;
+    plan.carry_out(hub.desk()).await.map_err(|e| Failure::failed(e.message))?;
     note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
     Ok(())
+}
+
+/// On the disk, its name in the folder included.
+fn write_token(dir: &Path, file: &Path, token: &str) -> std::io::Result<()> {
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    writeln!(out, "{token}")?;
+    out.sync_all()?;
+    std::fs::File::open(dir)?.sync_all()
 }

@@ -1,7 +1,7 @@
 //! The command line against a running hub, as scripts use it.
 
 use futures_util::StreamExt;
-use nexus_client::tail::Tailed;
+use nexus_client::{consume::Consumed, subscription::NewSubscription, tail::Tailed};
 use serde_json::Value;
 
 use crate::{
@@ -37,6 +37,60 @@ async fn a_script_can_add_publish_follow_and_ask() {
     hub.json(&["subscription", "resume", "crm"]).await;
     hub.json(&["subscription", "remove", "crm"]).await;
     hub.json(&["source", "remove", "shop"]).await;
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_script_can_consume_and_what_it_did_not_acknowledge_comes_again() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let hub = Hub::start(dir.path(), &[]).await;
+    // Until the subscription is there nothing is kept for it.
+    let missing = hub.cli(&["consume", "jobs", "--count", "1"]).await;
+    assert!(!missing.status.success() && text(&missing.stderr).contains("jobs"), "{}", text(&missing.stderr));
+    let client = hub.client();
+    let target = Some(serde_json::json!({"kind": "consumer"}));
+    let new =
+        NewSubscription { name: "jobs".into(), filters: vec!["job.*".into()], target, ..NewSubscription::default() };
+    client.ensure_subscription(&new).await.expect("made");
+    let published = hub.json(&["publish", "job.one", r#"{"n":1}"#]).await;
+    let first = hub.json(&["consume", "jobs", "--filter", "job.*", "--count", "1"]).await;
+    assert_eq!((&first["id"], &first["attempt"]), (&published["message_id"], &Value::from(1)));
+    let again = hub.json(&["consume", "jobs", "--ack", "--count", "1"]).await;
+    assert_eq!((&again["delivery_id"], &again["attempt"]), (&first["delivery_id"], &Value::from(2)));
+    let two = hub.json(&["publish", "job.two", "2"]).await;
+    let pulled = client.pull("jobs", 5, PATIENCE / 4).await.expect("pulled");
+    assert_eq!((pulled.len(), &pulled[0].id), (1, &text(two["message_id"].as_str().expect("an id").as_bytes())));
+    client.extend("jobs", &pulled[0].lease, PATIENCE).await.expect("held");
+    client.nack("jobs", &pulled[0].lease, Some(std::time::Duration::ZERO), "not yet").await.expect("held");
+    let pulled = client.pull("jobs", 5, PATIENCE / 4).await.expect("pulled");
+    let acked = client.ack("jobs", &[pulled[0].lease.clone()]).await.expect("answered");
+    assert_eq!((pulled[0].attempt, acked.acked, acked.unheld.len()), (2, 1, 0));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_survives_the_death_of_its_hub_and_gets_the_same_delivery() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let hub = Hub::start(dir.path(), &[]).await;
+    let port = hub.address().rsplit_once(':').expect("a port").1.to_owned();
+    let target = Some(serde_json::json!({"kind": "consumer"}));
+    let new =
+        NewSubscription { name: "jobs".into(), filters: vec!["job".into()], target, ..NewSubscription::default() };
+    let client = hub.client();
+    client.ensure_subscription(&new).await.expect("made");
+    client.publish("job", &serde_json::json!(1), None).await.expect("published");
+    let mut consumer = client.consume("jobs", 4);
+    let Ok(Consumed::Delivery(first)) = consumer.next().await else { panic!("a delivery") };
+    hub.kill().await;
+    assert!(matches!(consumer.next().await, Ok(Consumed::Lost(_))));
+    let listen = format!("127.0.0.1:{port}");
+    let hub = Hub::start(dir.path(), &["--listen", &listen]).await;
+    let again = tokio::time::timeout(PATIENCE, consumer.next()).await.expect("in time");
+    let Ok(Consumed::Delivery(again)) = again else { panic!("{again:?}") };
+    // The attempt that was under way when the hub died left no trace.
+    assert_eq!((&again.delivery_id, again.attempt), (&first.delivery_id, 1));
+    consumer.ack(&again.lease).await;
+    consumer.close().await;
     hub.stop().await;
 }
 

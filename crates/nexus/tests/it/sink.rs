@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::Bytes,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Uri},
 };
 use tokio::{
     net::TcpListener,
@@ -22,6 +22,8 @@ use crate::hub::PATIENCE;
 /// One request as it came.
 #[derive(Clone, Debug)]
 pub struct Got {
+    /// Method and path.
+    pub line: String,
     /// Headers.
     pub headers: HeaderMap,
     /// Body.
@@ -74,6 +76,11 @@ impl Sink {
         Self { url, desk, _running: running }
     }
 
+    /// Where it is, without a path.
+    pub fn base(&self) -> &str {
+        self.url.trim_end_matches("/in")
+    }
+
     /// Lets `n` more requests be answered.
     pub fn release(&self, n: usize) {
         self.desk.gate.as_ref().expect("it has a gate").add_permits(n);
@@ -123,12 +130,12 @@ impl Sink {
     }
 }
 
-async fn take(State(desk): State<Arc<Desk>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(State(desk): State<Arc<Desk>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> StatusCode {
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     if let Some(id) = body["id"].as_str() {
         desk.ids.lock().expect("no handler panics").insert(id.to_owned());
     }
-    desk.got.lock().expect("no handler panics").push(Got { headers, body });
+    desk.got.lock().expect("no handler panics").push(Got { line: format!("{method} {}", uri.path()), headers, body });
     desk.count.send_modify(|count| *count += 1);
     if let Some(gate) = &desk.gate {
         gate.acquire().await.expect("never closed").forget();

@@ -144,13 +144,16 @@ async fn a_socket_that_resumes_after_a_kill_misses_and_doubles_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     let first = Hub::start(dir.path(), &[]).await;
     let place = first.address().to_owned();
-    first.stop().await;
+    let mut alive = Some(first);
     let (mut numbers, mut acknowledged) = (0u64.., BTreeMap::new());
     let mut heard: Vec<(u64, u64)> = Vec::new();
     let mut last = 0;
     for _ in 0..4 {
-        // On the port of its first life, where its clients look for it.
-        let hub = Hub::start(dir.path(), &["--listen", &place]).await;
+        let hub = match alive.take() {
+            Some(hub) => hub,
+            // On the port of its first life, where its clients look for it.
+            None => Hub::start(dir.path(), &["--listen", &place]).await,
+        };
         let mut socket = Socket::open(&place, "/ws", &hub.token()).await;
         socket.say(&json!({"type": "subscribe", "topic": "load.*", "since": last})).await;
         assert_eq!(socket.hear().await["type"], "subscribed");

@@ -36,7 +36,7 @@ async fn value(door: &Door, key: &str) -> Value {
 #[tokio::test]
 async fn without_an_expectation_the_later_write_wins_and_the_loser_stays_in_the_history() {
     let (_dir, hub, door) = started(&[]).await;
-    let bodies: Vec<Value> = (0..12).map(|n| json!({"value": n})).collect();
+    let bodies: Vec<Value> = (0..40).map(|n| json!({"value": n})).collect();
     let writes = bodies.iter().map(|body| door.put("/state/k", body));
     let done = futures_util::future::join_all(writes).await;
     let mut versions: Vec<(u64, u64)> = done
@@ -45,11 +45,14 @@ async fn without_an_expectation_the_later_write_wins_and_the_loser_stays_in_the_
         .map(|(n, answer)| (answer.json()["version"].as_u64().expect("a version"), n as u64))
         .collect();
     versions.sort_unstable();
-    assert!(versions.iter().map(|v| v.0).eq(1..=12), "{versions:?}");
-    assert_eq!(value(&door, "k").await, versions[11].1);
+    assert!(versions.iter().map(|v| v.0).eq(1..=40), "{versions:?}");
+    assert_eq!(value(&door, "k").await, versions[39].1);
     let history = door.get("/state/k/history").await.json()["history"].clone();
     let kept: Vec<_> = history.as_array().expect("a list").iter().map(|v| v["value"].as_u64().expect("n")).collect();
     assert_eq!(kept, versions.iter().map(|v| v.1).collect::<Vec<_>>());
+    let changes = door.changes("k").await;
+    assert_eq!(changes.len(), 40);
+    assert!(changes.windows(2).all(|pair| pair[0]["new"] == pair[1]["old"]), "{changes:#?}");
     hub.stop().await;
 }
 

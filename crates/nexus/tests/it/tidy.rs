@@ -9,12 +9,13 @@ use std::{
 use serde_json::Value;
 
 /// Which of ours each crate may import in its production code (docs/architecture.md, "The rooms").
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("nexus-core", &[]),
     ("nexus-store", &["nexus-core"]),
     ("nexus-outbound", &["nexus-core"]),
     ("nexus-engine", &["nexus-core", "nexus-outbound"]),
     ("nexus-services", &["nexus-core", "nexus-engine", "nexus-outbound"]),
+    ("nexus-flows", &["nexus-core", "nexus-engine"]),
     ("nexus-gateway", &["nexus-core", "nexus-engine", "nexus-services"]),
     (
         "nexus",
@@ -36,7 +37,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
 const HOMES: [(&str, &[&str]); 4] = [
     ("rusqlite", &["nexus-store", "nexus-bench"]),
     ("hyper-rustls", &["nexus-outbound", "nexus-client"]),
-    ("jsonschema", &["nexus-gateway"]),
+    ("jsonschema", &["nexus-gateway", "nexus-flows"]),
     ("clap", &["nexus", "nexus-bench"]),
 ];
 
@@ -92,7 +93,7 @@ fn collect(root: &Path, dir: &Path, found: &mut Vec<(String, String)>) {
     for entry in std::fs::read_dir(dir).expect("a folder").filter_map(Result::ok) {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if matches!(name.as_str(), ".git" | "target" | "node_modules" | "nexus-data") {
+        if matches!(name.as_str(), ".git" | ".test-tools" | "target" | "node_modules" | "nexus-data") {
             continue;
         }
         if path.is_dir() {

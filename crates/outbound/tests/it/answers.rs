@@ -9,10 +9,10 @@ use std::{
 };
 
 use http::{HeaderValue, Method, header};
-use nexus_outbound::{Kind, Reach, Request};
+use nexus_outbound::{Client, ClientOptions, Kind, Reach, Request};
 use tokio::{io::AsyncWriteExt, sync::mpsc};
 
-use crate::server::{Server, client, request, until_closed};
+use crate::server::{Server, client, options, request, until_closed};
 
 fn post(server: &Server) -> Request {
     Request::post(server.url("/hook"), r#"{"a":1}"#, Reach::Private)
@@ -67,6 +67,49 @@ async fn connections_are_kept_and_used_again() {
         assert_eq!(client.send(post(&server)).await.expect("an answer").status, 200);
     }
     assert!(server.accepted() <= 2, "{} connections for 50 requests", server.accepted());
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_while_it_lay_idle_costs_no_request() {
+    let (closed, mut gone) = mpsc::channel(1);
+    let server = Server::start(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            request(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            drop(stream);
+            let _ = closed.send(()).await;
+        }
+    })
+    .await;
+    let client = client();
+    for n in 1..=10 {
+        assert_eq!(client.send(post(&server)).await.expect("an answer").status, 200);
+        gone.recv().await.expect("it closes");
+        assert_eq!(server.accepted(), n);
+        if n % 2 == 0 {
+            client.tidy();
+        }
+    }
+}
+
+#[tokio::test]
+async fn idle_connections_are_closed_when_they_are_old() {
+    let (closed, mut gone) = mpsc::channel(1);
+    let server = Server::start(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            request(&mut stream).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+            until_closed(stream).await;
+            let _ = closed.send(()).await;
+        }
+    })
+    .await;
+    let client = Client::new(ClientOptions { pool_idle: Duration::ZERO, ..options() }).expect("a client");
+    client.send(post(&server)).await.expect("an answer");
+    client.tidy();
+    tokio::time::timeout(Duration::from_secs(10), gone.recv()).await.expect("in time").expect("closed");
 }
 
 #[tokio::test]

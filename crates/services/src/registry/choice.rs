@@ -1,7 +1,8 @@
 //! Whom to call: pure functions over what is known of the instances of one service.
 //!
 //! Never one that may not be called. Healthy ones go first; then those whose last check failed but who still count as
-//! well; degraded ones only when nobody else is left.
+//! well; degraded ones only when nobody else is left. A key alone stays with its instance for as long as that can be
+//! called at all.
 
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +113,8 @@ pub fn choose(count: usize, look: impl Fn(usize) -> Candidate, draw: Draw) -> Op
     }
     let all: Vec<Candidate> = (0..count).map(look).collect();
     let best = all.iter().map(|c| c.rank).min().filter(|rank| *rank != Rank::Never)?;
-    let eligible: Vec<usize> = (0..count).filter(|i| all.get(*i).is_some_and(|c| c.rank == best)).collect();
+    let worst = if draw.strategy == Strategy::ConsistentHash { Rank::Degraded } else { best };
+    let eligible: Vec<usize> = (0..count).filter(|i| all.get(*i).is_some_and(|c| c.rank <= worst)).collect();
     let of = |i: &usize| all.get(*i);
     match draw.strategy {
         Strategy::LeastLoaded => least(&eligible, |i| of(i).map_or(f64::MAX, Candidate::pressure), draw.random),

@@ -184,7 +184,7 @@ impl Registry {
             call.body = self.ask_plugins(service, &call.body).await?;
         }
         let parent = call.traceparent.as_deref().and_then(trace::Context::parse);
-        let span = self.0.hub.tracer().begin("invoke", parent.as_ref(), false);
+        let span = self.0.hub.tracer().begin("invoke", parent.as_ref(), trace::Kind::Client);
         if let Some(span) = &span {
             call.traceparent = Some(span.context.to_string());
         }

@@ -357,7 +357,7 @@ impl Filter {
     pub fn fits(&self, service: &Service) -> bool {
         let says = |(field, wanted): &(String, String)| match service.metadata.get(field) {
             Some(Json::String(text)) => text == wanted,
-            Some(other) => other.to_string() == *wanted,
+            Some(other) => serde_json::from_str::<Json>(wanted).is_ok_and(|wanted| wanted == *other),
             None => false,
         };
         self.name.as_ref().is_none_or(|name| *name == service.name)

@@ -1,16 +1,20 @@
-//! The latest versions that this process wrote, so that the next write to a key needs no read.
+//! The latest versions that this process wrote, so that the next write to a key needs no read; and turns for keys that
+//! many write at once.
 //!
-//! An entry stands here as soon as its commit is on the way: a second writer builds on the first without waiting for
-//! its sync, and both go into one group. That is safe because nothing is believed: every commit carries a guard, a
-//! refusal is only ever given after a look at the store, and readers never come here.
+//! Only what was committed comes here: a guard compares the number of a version, not what is in it, so nobody may build
+//! on a version that might be refused. An entry may be older than the store (its writer was gone before it was told);
+//! then the guard fails, and a refusal is only ever given after a look at the store. Readers never come here.
 
 use std::{
     collections::HashMap,
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::version::Held;
 
+/// Turns there are. Two keys of one turn wait for each other, which is rare and harmless.
+const TURNS: usize = 4_096;
 /// Bytes kept; at it everything is forgotten and learnt anew.
 const CACHE_BYTES: usize = 32 << 20;
 
@@ -32,6 +36,9 @@ impl Cache {
     pub(super) fn put(&self, key: &str, held: &Arc<Held>) {
         let weight = key.len() + held.weight();
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.held.get(key).is_some_and(|known| known.document > held.document) {
+            return;
+        }
         if inner.bytes + weight > CACHE_BYTES {
             *inner = Inner::default();
         }
@@ -47,20 +54,30 @@ impl Cache {
         }
     }
 
-    /// Forgets this very entry: its commit was refused. A later one stays.
-    pub(super) fn forget(&self, key: &str, held: &Arc<Held>) {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.held.get(key).is_some_and(|found| Arc::ptr_eq(found, held)) {
-            inner.held.remove(key);
-            inner.bytes = inner.bytes.saturating_sub(key.len() + held.weight());
-        }
-    }
-
     /// Forgets a key.
     pub(super) fn drop_key(&self, key: &str) {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = inner.held.remove(key) {
             inner.bytes = inner.bytes.saturating_sub(key.len() + old.weight());
         }
+    }
+}
+
+/// Who found a key written by others meanwhile waits here, instead of trying against all of them again and again.
+pub(super) struct Turns(Vec<tokio::sync::Mutex<()>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self((0..TURNS).map(|_| tokio::sync::Mutex::default()).collect())
+    }
+}
+
+impl Turns {
+    /// One's turn for a key, until it is dropped.
+    pub(super) async fn take(&self, key: &str) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        key.hash(&mut hasher);
+        let number = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
+        Some(self.0.get(number)?.lock().await)
     }
 }

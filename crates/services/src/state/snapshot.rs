@@ -113,6 +113,9 @@ impl StateStore {
             let change = Change { key: key.clone(), value, expect: Expect::Anything, strict: true, ttl: None };
             change.check().map_err(|e| wrong(format!("{key:?}: {e}")))?;
         }
+        if found.is_empty() {
+            return Ok(());
+        }
         self.mark(false).await?;
         for keys in found.chunks(BATCH) {
             self.import_keys(keys).await?;

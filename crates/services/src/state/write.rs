@@ -41,7 +41,8 @@ impl StateStore {
         change.check()?;
         origin.check()?;
         let mut base = self.base(&change.key).await?;
-        for attempt in 0..TRIES {
+        let mut turn = None;
+        for _ in 0..TRIES {
             if !base.is_fresh && !fits(&change, base.version()) {
                 base = self.fresh(&change.key).await?;
             }
@@ -71,9 +72,12 @@ impl StateStore {
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            self.pause(attempt).await;
-            base = self.base(&change.key).await?;
+            if turn.is_none() {
+                turn = self.inner.turns.take(&change.key).await;
+            }
+            base = self.fresh(&change.key).await?;
         }
+        drop(turn);
         Err(overrun(&change.key))
     }
 
@@ -89,20 +93,13 @@ impl StateStore {
         let held = Step { key, current, next }
             .add(&mut commit, origin, self.inner.options.history_versions, self.desk().now())
             .map_err(|e| CommitError::Broken(format!("a version can't be written as JSON: {e}")))?;
+        self.desk().try_commit(commit).await?;
         self.inner.cache.put(key, &held);
-        match self.desk().try_commit(commit).await {
-            Ok(_) => {
-                self.inner.metrics.written();
-                Ok(version)
-            }
-            Err(error) => {
-                self.inner.cache.forget(key, &held);
-                Err(error)
-            }
-        }
+        self.inner.metrics.written();
+        Ok(version)
     }
 
-    /// The latest version this process knows of: on disk, or on its way there.
+    /// The latest version this process knows of.
     pub(super) async fn base(&self, key: &str) -> Result<Base, StateError> {
         match self.inner.cache.get(key) {
             Some(held) => Ok(Base { held: Some(held), is_fresh: false }),

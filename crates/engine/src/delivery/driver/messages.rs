@@ -1,4 +1,4 @@
-//! What the dispatcher is told, and what it has to say.
+//! What the dispatcher is told.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,47 +13,6 @@ use super::super::{
     machine::{Machine, Now},
     spec::Spec,
 };
-
-/// Something the machine decided that others must hear of.
-#[derive(Debug)]
-pub enum Notice {
-    /// See [`Effect::Stop`].
-    Stop {
-        /// Subscription.
-        sub: SubNo,
-        /// Disabled rather than paused.
-        disabled: bool,
-        /// Why.
-        reason: String,
-    },
-    /// See [`Effect::Dead`].
-    Dead {
-        /// Subscription.
-        sub: SubNo,
-        /// Event.
-        seq: Seq,
-        /// Lane.
-        lane: u8,
-        /// Attempts.
-        attempts: u16,
-        /// Last error.
-        error: String,
-    },
-    /// See [`Effect::Breaker`].
-    Breaker {
-        /// Subscription.
-        sub: SubNo,
-        /// Opened.
-        opened: bool,
-    },
-    /// See [`Effect::Replayed`].
-    Replayed {
-        /// Its number.
-        generation: u32,
-        /// It has sent everything.
-        completed: bool,
-    },
-}
 
 /// A change of what is delivered.
 #[derive(Debug)]

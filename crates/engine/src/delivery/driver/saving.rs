@@ -33,6 +33,7 @@ impl Running {
     fn save_now(&mut self) {
         let now = self.now();
         self.batch = self.driver.machine.unsaved(now);
+        self.buried.append(&mut self.dying);
         self.flushing.append(&mut self.flushes);
         if self.batch.is_empty() {
             self.saved(Ok(()));
@@ -54,6 +55,7 @@ impl Running {
         match result {
             Ok(()) => {
                 self.batch.clear();
+                self.pending.extend(self.buried.drain(..));
                 for reply in self.flushing.drain(..) {
                     let _ = reply.send(());
                 }

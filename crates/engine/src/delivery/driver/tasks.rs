@@ -51,7 +51,8 @@ impl Running {
         let clock = Arc::clone(&self.driver.clock);
         let outcomes = self.outcomes.0.clone();
         let consumers = Arc::clone(&self.driver.consumers);
-        self.driver.spawn.start(TaskKind::Delivery, async move {
+        // Boxed at once: it is large, and is handed on several times until it runs.
+        let made = Box::pin(async move {
             let event = match event {
                 Some(event) => Ok(Some(event)),
                 None => load(&*store, &*clock, key.0).await,
@@ -73,6 +74,7 @@ impl Running {
             // The receiver is only gone when the hub is gone.
             let _ = outcomes.send((sub, key, made)).await;
         });
+        self.driver.spawn.start(TaskKind::Delivery, made);
     }
 
     pub(super) fn read(&self, sub: SubNo, lane: u8, range: SeqRange, limit: usize) {

@@ -18,6 +18,7 @@ use nexus_core::{
 use nexus_engine::delivery::{
     found::{Found, FoundReplay},
     machine::{Effect, Machine, Now, Policy},
+    notice::{Death, Notice as Told},
     spec::Spec,
 };
 use nexus_store::MemoryStore;
@@ -168,12 +169,14 @@ impl World {
                     let dispatched = self.machine.head();
                     self.asked.push(Asked { sub, lane, after, priority, limit, dispatched });
                 }
-                Effect::Stop { sub, .. } => self.notices.push(Notice::Stop(sub)),
-                Effect::Dead { sub, seq, attempts, .. } => self.check_dead(sub, seq, attempts),
-                Effect::Breaker { .. } => {}
-                Effect::Replayed { generation, completed } => {
-                    self.notices.push(Notice::Replayed(generation, completed));
-                }
+                Effect::Tell(notice) => match notice {
+                    Told::Stop { sub, .. } => self.notices.push(Notice::Stop(sub)),
+                    Told::Dead(Death { sub, seq, attempts, .. }) => self.check_dead(sub, seq, attempts),
+                    Told::Breaker { .. } | Told::Failing { .. } | Told::ManyDead => {}
+                    Told::Replayed { generation, completed } => {
+                        self.notices.push(Notice::Replayed(generation, completed));
+                    }
+                },
             }
         }
     }
@@ -267,7 +270,7 @@ impl World {
         let replays = self.model.replays.iter();
         let replays =
             replays.map(|(no, r)| FoundReplay { sub: r.sub, generation: *no, from: r.from, until: r.until }).collect();
-        let found = ready(Found::read(&self.store, specs, replays)).expect("readable");
+        let found = ready(Found::read(&self.store, specs, Vec::new(), replays)).expect("readable");
         let now = self.now();
         self.known = self.store.head().seq;
         self.machine = Machine::recover(policy(), found, self.chance.next(), now);

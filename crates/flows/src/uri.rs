@@ -1,0 +1,123 @@
+//! URI templates, level 1 of RFC 6570: `{name}` is a top-level field of the task's input, percent-encoded.
+
+use serde_json::Value;
+
+/// A parsed template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UriTemplate(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Field(String),
+}
+
+impl UriTemplate {
+    /// Reads a template; the message says what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            let (before, after) = rest.split_at(open);
+            if before.contains('}') {
+                return Err(format!("{text:?} closes a brace that it did not open"));
+            }
+            let close = after.find('}').ok_or_else(|| format!("{text:?} opens a brace that it does not close"))?;
+            let name = &after[1..close];
+            if name.is_empty()
+                || name.starts_with(['+', '#', '.', '/', ';', '?', '&', '=', ',', '!', '@', '|', '{'])
+                || name.contains(['*', ':', ',', '{'])
+            {
+                return Err(format!(
+                    "{{{name}}} is not a plain name; only {{name}} is known, or use an expression ${{ … }}"
+                ));
+            }
+            parts.push(Part::Text(before.to_owned()));
+            parts.push(Part::Field(name.to_owned()));
+            rest = &after[close + 1..];
+        }
+        if rest.contains('}') {
+            return Err(format!("{text:?} closes a brace that it did not open"));
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        let template = Self(parts);
+        template.check_scheme(text)?;
+        Ok(template)
+    }
+
+    fn check_scheme(&self, text: &str) -> Result<(), String> {
+        let Some(Part::Text(start)) = self.0.first() else { return Ok(()) };
+        let scheme = start.split("://").next().unwrap_or_default();
+        let named = start.contains("://") && scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+        if named && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')) {
+            return Ok(());
+        }
+        Err(format!("{text:?} is no absolute URI; it begins with its scheme, for example https://"))
+    }
+
+    /// True when nothing is to be filled in.
+    pub fn is_plain(&self) -> bool {
+        self.0.iter().all(|part| matches!(part, Part::Text(_)))
+    }
+
+    /// Fills in fields of `input`; what is not there is empty.
+    pub fn expand(&self, input: &Value) -> Result<String, String> {
+        let mut uri = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Text(text) => uri.push_str(text),
+                Part::Field(name) => match input.get(name) {
+                    None | Some(Value::Null) => {}
+                    Some(Value::String(text)) => encode(text, &mut uri),
+                    Some(Value::Bool(b)) => uri.push_str(if *b { "true" } else { "false" }),
+                    Some(Value::Number(n)) => encode(&n.to_string(), &mut uri),
+                    Some(_) => {
+                        return Err(format!(
+                            "{{{name}}} is a list or a map; only text, numbers and true or false can stand in a URI"
+                        ));
+                    }
+                },
+            }
+        }
+        Ok(uri)
+    }
+}
+
+/// Percent-encodes everything but unreserved characters.
+pub fn encode(text: &str, into: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            into.push(char::from(byte));
+        } else {
+            into.push('%');
+            into.push(char::from(HEX[usize::from(byte >> 4)]));
+            into.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn top_level_fields_are_filled_in_and_encoded() {
+        let template = UriTemplate::parse("https://x.example/a/{id}?q={q}&n={none}").unwrap();
+        let uri = template.expand(&serde_json::json!({"id": 7, "q": "a b/ü&{z}"})).unwrap();
+        assert_eq!(uri, "https://x.example/a/7?q=a%20b%2F%C3%BC%26%7Bz%7D&n=");
+        assert!(template.expand(&serde_json::json!({"id": [1]})).is_err());
+        for bad in [
+            "/relative",
+            "x.example/a",
+            "https://a/{+id}",
+            "https://a/{a",
+            "https://a/a}",
+            "https://a/{}",
+            "https://a/{a,b}",
+            "{scheme}://x",
+        ] {
+            assert!(UriTemplate::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Events: those a flow waits for, and those it publishes.
+
+use serde_json::Value;
+
+use super::Validator;
+use crate::{
+    expression::{Expression, Place, Template, inside},
+    model::{
+        part::{EventFilter, Strategy, Until},
+        task::Emit,
+    },
+    plan::{AttributeTest, CorrelationPlan, FilterPlan, StrategyPlan, UntilPlan},
+    pointer::Pointer,
+    uri::UriTemplate,
+};
+
+impl Validator<'_> {
+    pub(super) fn strategy(&mut self, strategy: &Strategy, at: &Pointer, place: Place) -> Option<StrategyPlan> {
+        Some(match strategy {
+            Strategy::One { one } => StrategyPlan::One(self.filter(one, &at.key("one"), place)?),
+            Strategy::All { all } => {
+                if all.is_empty() {
+                    self.problems.add(&at.key("all"), "at least one filter is expected here");
+                }
+                StrategyPlan::All(self.filters(all, &at.key("all"), place)?)
+            }
+            Strategy::Any { any, until } => {
+                let filters = self.filters(any, &at.key("any"), place)?;
+                let at = at.key("until");
+                let until = match until {
+                    None => None,
+                    Some(Until::Condition(text)) => Some(UntilPlan::Condition(self.expression(text, &at, place)?)),
+                    Some(Until::Events(strategy)) => {
+                        Some(UntilPlan::Events(Box::new(self.strategy(strategy, &at, place)?)))
+                    }
+                };
+                StrategyPlan::Any(filters, until)
+            }
+        })
+    }
+
+    fn filters(&mut self, filters: &[EventFilter], at: &Pointer, place: Place) -> Option<Vec<FilterPlan>> {
+        let plans: Vec<Option<FilterPlan>> =
+            filters.iter().enumerate().map(|(n, filter)| self.filter(filter, &at.index(n), place)).collect();
+        plans.into_iter().collect()
+    }
+
+    fn filter(&mut self, filter: &EventFilter, at: &Pointer, place: Place) -> Option<FilterPlan> {
+        let with = at.key("with");
+        if filter.with.is_empty() {
+            self.problems.add(&with, "at least one attribute is expected here, for example type");
+        }
+        let mut attributes = Vec::new();
+        let mut data = None;
+        for (name, value) in &filter.with {
+            let test = self.attribute(value, &with.key(name), place)?;
+            if name == "data" {
+                data = Some(test);
+            } else {
+                attributes.push((name.clone(), test));
+            }
+        }
+        let mut correlate = Vec::new();
+        for (name, correlation) in filter.correlate.iter().flatten() {
+            let at = at.key("correlate").key(name);
+            if place == Place::Trigger {
+                self.problems
+                    .add(&at, "an event that starts a flow has nothing to correlate with; use `with`, or a listen");
+            }
+            let from = self.expression(&correlation.from, &at.key("from"), place)?;
+            let expect = match &correlation.expect {
+                None => None,
+                Some(expect) => Some(self.text(expect, &at.key("expect"), place)?),
+            };
+            correlate.push(CorrelationPlan { name: name.clone(), from, expect });
+        }
+        Some(FilterPlan { attributes, data, correlate })
+    }
+
+    fn attribute(&mut self, value: &Value, at: &Pointer, place: Place) -> Option<AttributeTest> {
+        let Value::String(text) = value else {
+            if self.template(value, at, place)?.plain().is_none() {
+                self.problems.add(
+                    at,
+                    "an expression here decides over the whole: write one for the attribute, not for parts of it",
+                );
+                return None;
+            }
+            return Some(AttributeTest::Equals(value.clone()));
+        };
+        if inside(text).is_some() {
+            return self.expression(text, at, place).map(AttributeTest::Expression);
+        }
+        if !is_pattern(text) {
+            return self.text(text, at, place).map(|_| AttributeTest::Equals(value.clone()));
+        }
+        let whole = Value::String(format!("^(?:{text})$")).to_string();
+        match Expression::compile(&format!("type == \"string\" and test({whole})"), &[]) {
+            // A pattern is compiled when it is used; one that can't be is found by using it.
+            Ok(test) => match test.holds(&Value::String(String::new()), &()) {
+                Ok(_) => Some(AttributeTest::Expression(test)),
+                Err(error) => {
+                    self.problems.add(at, format!("not a regular expression: {}", error.detail.unwrap_or_default()));
+                    None
+                }
+            },
+            Err(error) => {
+                self.problems.add(at, format!("not a regular expression: {error}"));
+                None
+            }
+        }
+    }
+
+    pub(super) fn emit(&mut self, emit: &Emit, at: &Pointer) -> Option<Template> {
+        let with = &emit.event.with;
+        let at = at.key("event").key("with");
+        for name in ["source", "type"] {
+            match with.get(name) {
+                None => self.problems.add(&at, format!("the attribute {name:?} is missing")),
+                Some(Value::String(_)) => {}
+                Some(_) => self.problems.add(&at.key(name), "text is expected here"),
+            }
+        }
+        if let Some(Value::String(source)) = with.get("source")
+            && inside(source).is_none()
+            && let Err(error) = UriTemplate::parse(source)
+        {
+            self.problems.add(&at.key("source"), error);
+        }
+        for (name, value) in with.iter().filter(|(name, _)| *name != "data") {
+            let lower = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+            if !lower {
+                self.problems.add(&at.key(name), "attributes of events are lower-case letters and digits");
+            }
+            if value.is_object() || value.is_array() {
+                self.problems
+                    .add(&at.key(name), "attributes of events are text, numbers or true and false; put it into data");
+            }
+        }
+        if with.contains_key("specversion") {
+            self.problems.add(&at.key("specversion"), "it is always 1.0; leave it out");
+        }
+        self.template(&Value::Object(with.clone()), &at, Place::Task)
+    }
+}
+
+/// A text that can't be meant as it stands.
+fn is_pattern(text: &str) -> bool {
+    text.starts_with('^')
+        || text.ends_with('$')
+        || [".*", ".+", "[", "(", "|", "\\"].iter().any(|mark| text.contains(mark))
+}

@@ -1,0 +1,93 @@
+//! Heartbeats cost nothing but memory, expire by durable timers, and calls are counted out however they end.
+
+use std::time::Duration;
+
+use nexus_engine::clock::SystemClock;
+use nexus_services::registry::{Filter, Invocation, RegistryOptions, Status};
+use serde_json::json;
+
+use crate::rig::{Crowd, Rig, address};
+
+fn calm() -> RegistryOptions {
+    RegistryOptions { check_interval: Duration::from_secs(3_600), ..RegistryOptions::default() }
+}
+
+async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time")
+}
+
+#[tokio::test]
+async fn a_thousand_instances_that_beat_write_nothing_but_their_timers() {
+    let rig = Rig::new(calm()).await;
+    let crowd = Crowd::start(&rig.hub, 1_000).await;
+    crowd.register_all(&rig).await;
+    for n in 0..1_000 {
+        rig.registry.heartbeat(&format!("i-{n:04}"), Some(1.0)).await.expect("taken");
+    }
+    let before = rig.store.stats().commits;
+    for round in 0..20 {
+        for n in 0..1_000 {
+            rig.registry.heartbeat(&format!("i-{n:04}"), Some(f64::from(round))).await.expect("taken");
+        }
+    }
+    let written = rig.store.stats().commits - before;
+    assert!(written < 50, "{written} commits for 20000 heartbeats");
+    rig.hub.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn time_alone_expires_those_that_are_silent_and_none_of_the_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = SystemClock::new();
+    let rig = Rig::in_folder(folder.path(), clock.clone(), calm()).await;
+    let crowd = Crowd::start(&rig.hub, 20).await;
+    crowd.register_all(&rig).await;
+    let id = |n: usize| format!("i-{n:04}");
+    for n in 0..10 {
+        rig.registry.heartbeat(&id(n), None).await.expect("taken");
+    }
+    for _ in 0..4 {
+        rig.hub.advance(Duration::from_secs(20)).await.expect("advanced");
+        for n in 0..5 {
+            rig.registry.heartbeat(&id(n), None).await.expect("taken");
+        }
+    }
+    let expired = rig.registry.list(&Filter { status: vec![Status::Expired], ..Filter::default() });
+    let expired: Vec<_> = expired.into_iter().map(|s| s.id).collect();
+    assert_eq!(expired, (5..10).map(id).collect::<Vec<_>>());
+    rig.registry.heartbeat(&id(7), None).await.expect("taken");
+    assert!(rig.hub.shutdown(Duration::from_secs(10)).await);
+    drop(rig);
+    // Another process over the same folder: the timers are there still, and count from its start.
+    let next = Rig::in_folder(folder.path(), clock, calm()).await;
+    let status = |n: usize| next.registry.find(&id(n)).expect("there")[0].status;
+    assert_eq!(status(8), Status::Expired);
+    next.hub.advance(Duration::from_secs(29)).await.expect("advanced");
+    assert_ne!(status(0), Status::Expired);
+    next.hub.advance(Duration::from_secs(32)).await.expect("advanced");
+    assert_eq!((status(0), status(7)), (Status::Expired, Status::Expired));
+    next.hub.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_caller_goes_away_is_counted_out() {
+    let rig = Rig::new(calm()).await;
+    // It takes connections and never answers.
+    let listener = tokio::net::TcpListener::bind((address(0), 0)).await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    rig.register(json!({"id": "a", "host": address(0).to_string(), "port": port})).await;
+    let call = || rig.registry.invoke("a", Invocation { body: b"{}".as_slice().into(), ..Invocation::default() });
+    let in_flight = || rig.registry.find("a").expect("there")[0].in_flight;
+    {
+        let mut calls = [Box::pin(call()), Box::pin(call()), Box::pin(call())];
+        for call in &mut calls {
+            // Polled until it waits for the answer.
+            let waits = tokio::time::timeout(Duration::from_millis(50), call).await;
+            assert!(waits.is_err(), "nobody answers");
+        }
+        assert_eq!(in_flight(), 3);
+    }
+    assert_eq!(in_flight(), 0);
+    drop(listener);
+    within(rig.hub.shutdown(Duration::from_secs(10))).await;
+}
