@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-//! Changes of the log: events that are published.
-=======
 //! What can be changed by GraphQL: events published, state written.
->>>>>>> main
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 use bytes::Bytes;
