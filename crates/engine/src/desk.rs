@@ -154,6 +154,7 @@ pub fn unreadable(error: StoreError) -> Problem {
         StoreError::Closed => {
             Problem::new(Code::Unavailable, "the hub is stopping").retry_after(std::time::Duration::from_secs(1))
         }
+        StoreError::Cursor => Problem::field("cursor", "is not one that a list gave"),
         StoreError::Broken(what) => {
             tracing::error!(error = %what, "a read failed");
             Problem::new(Code::Internal, "reading failed; the log of the hub says why")

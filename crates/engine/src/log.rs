@@ -101,7 +101,7 @@ impl Log {
         let adopted = match anew {
             Some(anew) => match self.desk.store.resign_cut(anew).await {
                 // It is about another place than the one where the log begins.
-                Err(StoreError::Broken(_)) => false,
+                Err(StoreError::Broken(_) | StoreError::Cursor) => false,
                 done => done.map(|()| true)?,
             },
             None => false,

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// The store is shut.
     #[error("the store is closed")]
     Closed,
+    /// A cursor that no page of this query gave.
+    #[error("the cursor is not one that a list gave")]
+    Cursor,
     /// A defect of the caller or of the file; the text is for the log, not for outside.
     #[error("{0}")]
     Broken(String),

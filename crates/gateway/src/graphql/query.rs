@@ -1,4 +1,4 @@
-//! Questions.
+//! Questions about the log, its deliveries and the hub itself.
 
 use async_graphql::{Context, Error, ID, Object, Result};
 use nexus_core::{

@@ -114,6 +114,17 @@ impl Session {
         End::Breach(4401, format!("Unauthorized: no connection_init with a token within {waited} s"))
     }
 
+    /// Someone's token was changed or has ended; it may be this one's. What runs was permitted by what it allowed before,
+    /// so a client whose token allows something else now has to come again.
+    fn on_change(&mut self) -> Result<(), End> {
+        let Some(who) = &mut self.who else { return Ok(()) };
+        let before = Arc::clone(&who.principal);
+        if !who.renew(&self.gate.hub) {
+            return Err(End::TokenEnded);
+        }
+        if before == who.principal { Ok(()) } else { Err(End::ScopeLost) }
+    }
+
     /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
     async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
         self.on_change()?;

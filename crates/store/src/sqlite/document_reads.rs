@@ -59,7 +59,7 @@ pub(super) fn prepare(query: IndexQuery) -> Result<Prepared, StoreError> {
         Some(text) => Some(
             cursor::decode(text)
                 .filter(|values| values.len() == order.parts.len() && values.starts_with(&query.range.prefix))
-                .ok_or_else(|| broken("this cursor is not of this query".to_owned()))?,
+                .ok_or(StoreError::Cursor)?,
         ),
         None => None,
     };
