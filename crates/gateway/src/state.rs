@@ -137,7 +137,7 @@ pub(crate) fn refused(call: &Call, error: StateError) -> Result<Answer, Problem>
     call.gate.metrics.refused(problem.code);
     let mut extra = Map::new();
     extra.extend(version.map(|n| ("version".to_owned(), n.into())));
-    extra.extend(conflict.map(|id| ("conflict_id".to_owned(), id.into())));
+    extra.extend(conflict.map(|id| ("conflict_id".to_owned(), String::from(id).into())));
     let context = error::Context {
         envelope: call.route.envelope,
         path: call.parts.uri.path(),

@@ -164,7 +164,7 @@ async fn write(
                 values.set("version", version);
             }
             if let Some(conflict) = error.conflict {
-                values.set("conflictId", conflict);
+                values.set("conflictId", String::from(conflict));
             }
         }
         refused

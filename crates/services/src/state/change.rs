@@ -94,7 +94,7 @@ pub struct StateError {
     /// The present version, where the change did not fit it.
     pub version: Option<u64>,
     /// The conflict under which it waits for somebody's choice.
-    pub conflict: Option<String>,
+    pub conflict: Option<Box<str>>,
 }
 
 impl From<Problem> for StateError {

@@ -48,7 +48,7 @@ impl StateStore {
                 }
                 let why = format!("it waits as conflict {} for somebody's choice", parked.id);
                 let mut error = refuse("parked", Some(why));
-                error.conflict = Some(parked.id);
+                error.conflict = Some(parked.id.into());
                 return Err(error);
             }
             // A deletion, or a key that was deleted, leaves nothing to join.
