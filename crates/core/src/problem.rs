@@ -77,8 +77,8 @@ pub struct Problem {
     pub message: String,
     /// For [`Code::Invalid`]: one reason per field.
     pub details: BTreeMap<String, String>,
-    /// What a program can act on besides (`allowed`, `types`, `version`); shown among the details.
-    pub facts: BTreeMap<&'static str, serde_json::Value>,
+    /// What a program can act on besides (`allowed`, `types`, `version`); shown among the details. Boxed, as few have any.
+    pub facts: Box<BTreeMap<&'static str, serde_json::Value>>,
     /// When to try again, where that helps.
     pub retry_after: Option<Duration>,
 }
@@ -86,7 +86,7 @@ pub struct Problem {
 impl Problem {
     /// A refusal with a message for the caller.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: BTreeMap::new(), facts: BTreeMap::new(), retry_after: None }
+        Self { code, message: message.into(), details: BTreeMap::new(), facts: Box::default(), retry_after: None }
     }
 
     /// A refusal of one field.
