@@ -164,7 +164,7 @@ fn message(title: &str, required: &[(&str, Value)], optional: &[(&str, Value)]) 
 }
 
 fn messages() -> Map<String, Value> {
-    let all = [core(), neo_and_kyros(), graphql()].concat();
+    let all = [core(), neo(), kyros_and_streams(), graphql()].concat();
     all.into_iter().map(|(name, message)| (name.to_owned(), message)).collect()
 }
 
@@ -240,18 +240,8 @@ fn core() -> Vec<(&'static str, Value)> {
     ]
 }
 
-fn neo_and_kyros() -> Vec<(&'static str, Value)> {
+fn neo() -> Vec<(&'static str, Value)> {
     let names = json!({"type": "array", "items": {"type": "string"}, "minItems": 1});
-    let [from, to] = gap_fields();
-    let record = [
-        ("id", text()),
-        ("seq", whole()),
-        ("type", text()),
-        ("source", text()),
-        ("time", json!({"type": "string", "format": "date-time"})),
-        ("correlation_id", text()),
-        ("payload", json!({})),
-    ];
     vec![
         (
             "neoSubscribe",
@@ -281,6 +271,21 @@ fn neo_and_kyros() -> Vec<(&'static str, Value)> {
                 &[],
             ),
         ),
+    ]
+}
+
+fn kyros_and_streams() -> Vec<(&'static str, Value)> {
+    let [from, to] = gap_fields();
+    let record = [
+        ("id", text()),
+        ("seq", whole()),
+        ("type", text()),
+        ("source", text()),
+        ("time", json!({"type": "string", "format": "date-time"})),
+        ("correlation_id", text()),
+        ("payload", json!({})),
+    ];
+    vec![
         (
             "kyrosEvent",
             message(

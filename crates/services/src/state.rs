@@ -148,7 +148,7 @@ impl StateStore {
         hub.timers().register(transaction::CONFIRM, Arc::new(keeping::Unconfirmed(store.clone())));
         if let Some(file) = store.inner.options.file.clone() {
             store.import(&file).await.map_err(other)?;
-            hub.spawn().start(TaskKind::Background, store.clone().keep_snapshots(file));
+            hub.spawn().start(TaskKind::Engine, store.clone().keep_snapshots(file));
         }
         hub.spawn().start(TaskKind::Background, store.clone().keep_house());
         Ok(store)

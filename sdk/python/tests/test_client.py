@@ -172,7 +172,7 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
         """K-129"""
         with self.assertRaises(NexusError) as refused:
             await self.client.publish_event("not..a.topic", 1)
-        self.assertEqual((refused.exception.status, refused.exception.retryable), (422, False))
+        self.assertEqual((refused.exception.status, refused.exception.retryable), (400, False))
         self.assertTrue(refused.exception.code and refused.exception.request_id)
         async with NexusIntegrationClient(self.hub.url, "nxs_wrong") as stranger:
             with self.assertRaises(NexusError) as unknown:

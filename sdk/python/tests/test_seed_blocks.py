@@ -113,9 +113,9 @@ class SeedBlocksTest(unittest.IsolatedAsyncioTestCase):
     async def test_events_are_published_as_printed(self) -> None:
         await run(block("python", "# High priority event"), self.names)
         (user,) = await self.log("user.created")
-        self.assertEqual((user["data"]["user_id"], user["priority"]), (123, "NORMAL"))
+        self.assertEqual((user["payload"]["user_id"], user["priority"]), (123, "NORMAL"))
         (alert,) = await self.log("system.alert")
-        self.assertEqual((alert["data"]["severity"], alert["priority"]), ("critical", "CRITICAL"))
+        self.assertEqual((alert["payload"]["severity"], alert["priority"]), ("critical", "CRITICAL"))
 
     async def test_handlers_subscribe_as_printed(self) -> None:
         text = block("python", "core.message_bus.subscribe")
@@ -148,7 +148,7 @@ class SeedBlocksTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(self.names["health"]["status"], "healthy")
         self.assertEqual(self.names["services"], [])
         (event,) = await self.log("test.event")
-        self.assertEqual(event["data"], {"data": "test"})
+        self.assertEqual(event["payload"], {"data": "test"})
 
     async def test_the_graphql_examples_answer_as_printed(self) -> None:
         """C-068, C-069, C-070"""
@@ -164,7 +164,7 @@ class SeedBlocksTest(unittest.IsolatedAsyncioTestCase):
         answer = await self.client.graphql_query(publish)
         self.assertTrue(answer["data"]["publishEvent"]["success"])
         (event,) = await self.log("test.event")
-        self.assertEqual((event["data"], event["id"]), ({"data": "test"}, answer["data"]["publishEvent"]["messageId"]))
+        self.assertEqual((event["payload"], event["id"]), ({"data": "test"}, answer["data"]["publishEvent"]["messageId"]))
 
     async def test_the_socket_is_used_as_printed(self) -> None:
         """C-072, C-073"""
@@ -188,7 +188,7 @@ class SeedBlocksTest(unittest.IsolatedAsyncioTestCase):
         frames = [json.loads(line) for line in ran.stdout.splitlines()]
         self.assertIn("system.*", [f.get("topic") for f in frames if f["type"] == "subscribed"])
         (event,) = await self.log("test.event")
-        self.assertEqual(event["data"], {"data": "test"})
+        self.assertEqual(event["payload"], {"data": "test"})
 
 
 if __name__ == "__main__":

@@ -112,8 +112,8 @@ impl Scene {
                 None => outside(request),
             }
         }));
-        if let Some(mut crash) = crash {
-            world = world.crashing(move || crash());
+        if let Some(crash) = crash {
+            world = world.crashing(crash);
         }
         Self { world, flow: None, refused: None, input: Value::Null, run: String::new(), queued }
     }
@@ -227,6 +227,7 @@ impl Scene {
         true
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each sentence of the language")]
     fn then_run(&mut self, text: &str, step: &Step) -> bool {
         let words: Vec<&str> = text.split(' ').collect();
         let began = self.world.began();
@@ -247,7 +248,7 @@ impl Scene {
                 }
             }
             ("the workflow should be cancelled", _) => {
-                assert_eq!(self.world.outcome(&self.run), Some(Outcome::Cancelled))
+                assert_eq!(self.world.outcome(&self.run), Some(Outcome::Cancelled));
             }
             ("the workflow should still wait", _) => {
                 assert!(!self.world.waiting(&self.run).is_empty());
@@ -271,7 +272,7 @@ impl Scene {
                 assert_eq!(published.len(), wanted.as_array().map_or(0, Vec::len), "{published:?}");
             }
             ("nothing stored, published or shown should hold", _) => {
-                self.holds_nowhere(step.doc.as_deref().expect("a text").trim())
+                self.holds_nowhere(step.doc.as_deref().expect("a text").trim());
             }
             (_, [name, "should", "run", "first"]) => assert_eq!(at(name), 0, "{began:?}"),
             (_, [name, "should", "run", "last"]) => assert_eq!(began.last(), Some(name), "{began:?}"),

@@ -62,8 +62,8 @@ fn play(document: &str, crash: Option<Box<dyn FnMut() -> bool>>) -> Seen {
         let status = if request.uri.ends_with('2') { 503 } else { 200 };
         Ok(json_answer(status, &json!({"n": request.uri.len()})))
     }));
-    if let Some(mut crash) = crash {
-        world = world.crashing(move || crash());
+    if let Some(crash) = crash {
+        world = world.crashing(crash);
     }
     let flow = world.publish(document);
     let run = world.start(&flow, json!({"n": 1}));

@@ -82,7 +82,6 @@ impl LogQuery {
 
     /// Deliveries out of the ordinary: retrying, dead, or kept with their exchange.
     #[graphql(complexity = "5 + (first.unwrap_or(50).clamp(0, 1000) as usize) * child_complexity / 2")]
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a field")]
     async fn deliveries(
         &self,
         ctx: &Context<'_>,
@@ -108,7 +107,7 @@ impl LogQuery {
     #[graphql(complexity = "5 + 10 * child_complexity")]
     async fn subscriptions(&self, ctx: &Context<'_>) -> Result<Vec<Subscription>> {
         let ask = Ask::may(ctx, "subscriptions:read")?;
-        Ok(ask.hub().subscriptions().list().iter().map(|s| Subscription::from(s)).collect())
+        Ok(ask.hub().subscriptions().list().iter().map(Subscription::from).collect())
     }
 
     /// One subscription, by its name.

@@ -150,11 +150,13 @@ impl StateStore {
         self.desk().try_commit(commit).await.map(drop).map_err(|e| refused(&e))
     }
 
-    /// Writes the file whenever something has changed since it was last written, at most so often.
+    /// Writes the file whenever something has changed since it was last written: at most so often, and when the hub stops.
     pub(super) async fn keep_snapshots(self, file: PathBuf) {
         // Something may have changed after the last snapshot of the process before.
         let mut written = None;
+        let stopping = self.inner.hub.spawn().engine_stopping();
         loop {
+            let last = stopping.is_cancelled();
             let head = self.changed_at();
             if written != Some(head) {
                 match self.snapshot(&file).await {
@@ -164,7 +166,13 @@ impl StateStore {
                     }
                 }
             }
-            self.desk().clock.sleep(self.inner.options.snapshot_interval).await;
+            if last {
+                return;
+            }
+            tokio::select! {
+                () = self.desk().clock.sleep(self.inner.options.snapshot_interval) => {}
+                () = stopping.cancelled() => {}
+            }
         }
     }
 
