@@ -103,7 +103,7 @@ async fn a_socket_without_a_proof_is_closed_with_4401() {
     let mut early = rig.graphql_bare().await;
     early.say(&subscribe("1", "{__typename}")).await;
     assert_eq!(early.closed().await, 4401);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     assert_eq!(rig.graphql_bare().await.closed().await, 4401);
     assert!(began.elapsed() < PATIENCE, "within ten seconds and a little");
     // A proof that comes with the upgrade must hold at once.

@@ -108,7 +108,7 @@ async fn a_certificate_of_nobody_or_for_another_name_is_a_tls_error() {
 fn what_is_no_certificate_is_refused_at_the_start() {
     for wrong in [b"nothing of the kind".as_slice(), KEY] {
         let options = ClientOptions { extra_ca: wrong.to_vec(), ..options() };
-        let error = Client::new(options).err().expect("refused");
+        let error = Client::new(options).map(drop).expect_err("refused");
         assert!(error.message.contains("BEGIN CERTIFICATE"), "{error}");
     }
 }
