@@ -131,8 +131,10 @@ impl Feed {
                     if !self.who.renew(&self.gate.hub) {
                         return self.end(End::TokenEnded);
                     }
+                    // One that may read state only never saw events; what it may not see any more is left out.
+                    let saw = !self.sight.is_blind();
                     self.sight = Sight::of(&self.who.principal);
-                    if self.sight.is_blind() {
+                    if saw && self.sight.is_blind() {
                         return self.end(End::ScopeLost);
                     }
                     continue;

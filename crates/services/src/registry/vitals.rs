@@ -255,9 +255,9 @@ impl Vitals {
     /// A heartbeat came. From the first one on they are expected.
     pub fn beat(&mut self, now: Duration) -> Option<Change> {
         self.beat = Some(now);
-        // One that had expired before the hub started is taken at its word again, as if it had registered.
+        // One that expired and was never looked at since the hub started is not believed before a check has passed.
         if self.expired && self.verdict == Verdict::Unknown {
-            self.verdict = Verdict::Trusted;
+            self.verdict = Verdict::Down("its heartbeat came; no check has passed yet".to_owned());
         }
         self.expired = false;
         self.decide(now)
