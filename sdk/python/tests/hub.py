@@ -56,8 +56,8 @@ class Hub:
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: Optional[asyncio.subprocess.Process] = None
 
-    async def start(self) -> None:
-        arguments = ["serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data)]
+    async def start(self, *more: str) -> None:
+        arguments = ["serve", "--listen", f"127.0.0.1:{self.port}", "--data", str(self.data), *more]
         self._process = await asyncio.create_subprocess_exec(
             binary(),
             *arguments,
