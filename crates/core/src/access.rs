@@ -20,6 +20,14 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("services:invoke", "call services through the hub"),
     ("state:read", "read and watch state"),
     ("state:write", "write and delete state"),
+    ("flows:read", "see flows, their runs and what these wait for"),
+    ("flows:run", "begin runs, cancel, halt, resume and repeat them"),
+    ("flows:approve", "approve and reject what flows ask, and make links to the pages on which that is done"),
+    (
+        "flows:publish",
+        "publish flows, turn them on and off, remove them; what a flow does needs its publisher's own scopes",
+    ),
+    ("secrets:use", "publish flows that pass on named secrets"),
     ("commands", "send commands; each type asks for its own scope besides"),
     ("sources:read", "list sources, never their secrets"),
     ("sources:write", "add, change and remove sources"),
@@ -27,6 +35,9 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("subscriptions:write", "add, change, pause, test and remove subscriptions; redrive and replay"),
     ("subscriptions:consume", "take and settle deliveries of subscriptions whose target is a consumer"),
     ("endpoints:private", "name loopback and private addresses as delivery targets"),
+    ("connectors:read", "list connectors and connections, never their secrets"),
+    ("connectors:call", "call operations of connectors"),
+    ("connectors:admin", "make, change, authorize and remove connections"),
     ("secrets:write", "set named secrets"),
     ("tokens:read", "list tokens and other credentials, never their secrets"),
     ("tokens:write", "create, change, rotate and revoke tokens and other credentials"),
@@ -52,9 +63,13 @@ pub const NARROWED: &[(&str, Narrowing)] = &[
     ("events:publish", Narrowing::Topic),
     ("events:read", Narrowing::Topic),
     ("services:invoke", Narrowing::Text),
+    ("flows:run", Narrowing::Text),
+    ("flows:approve", Narrowing::Text),
+    ("secrets:use", Narrowing::Text),
     ("state:read", Narrowing::Text),
     ("state:write", Narrowing::Text),
     ("subscriptions:consume", Narrowing::Text),
+    ("connectors:call", Narrowing::Text),
 ];
 
 /// Bytes of a narrowed scope's glob.

@@ -9,7 +9,7 @@
 //! - [`chain`]: the hash chain over the log and its signed checkpoints.
 //! - [`sign`], [`json`], [`cloudevents`]: parsing and proving what comes from outside.
 //! - [`retry`], [`breaker`], [`bucket`]: small state machines shared by doors and deliveries.
-//! - [`access`], [`problem`]: who may do what, and how a refusal is said.
+//! - [`access`], [`problem`], [`wording`]: who may do what, and how a refusal is said.
 //! - [`plugin`]: where plugins may look on, change or refuse.
 
 pub mod access;
@@ -29,3 +29,4 @@ pub mod sign;
 pub mod store;
 pub mod time;
 pub mod topic;
+pub mod wording;

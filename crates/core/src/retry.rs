@@ -89,6 +89,8 @@ pub enum Verdict {
     RetryUnwell,
     /// Try again; the endpoint is well but refuses this or asks to slow down.
     Retry,
+    /// It would be refused whenever it is tried: no further attempt. The endpoint is well.
+    Refused,
     /// 410: the endpoint is gone for good.
     Gone,
 }

@@ -14,10 +14,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::{
-    bookkeeping::{Entry, Exception, ExceptionQuery, ExceptionState, Fence, Position, ReceiptBlock, SaveError, SubNo},
+    bookkeeping::{
+        Entry, Exception, ExceptionQuery, ExceptionState, Fence, HEADS, Position, ReceiptBlock, SaveError, SubNo,
+    },
     commit::{Appended, Commit, CommitError, Committed, Guard, Key, Lane, Range, Timer, TimerWrite, Write},
     query::{EventPage, EventQuery, Head, IndexQuery, Limit, Page, SeqRange, StoreError},
-    upkeep::{Redact, StoreStats, Trim, Trimmed, Weight},
+    upkeep::{Redact, Redacted, StoreStats, Trim, Trimmed, Weight},
 };
 use crate::{
     chain::Checkpoint,
@@ -94,8 +96,9 @@ pub trait Store: Send + Sync + 'static {
     /// How many exceptions there are per (subscription, state).
     async fn exception_counts(&self) -> Result<Vec<(SubNo, ExceptionState, u64)>, StoreError>;
 
-    /// Erases data in the log and in exceptions; receipts hold none. The chain still verifies. Returns the seqs whose data was erased now.
-    async fn redact(&self, what: Redact) -> Result<Vec<Seq>, StoreError>;
+    /// Erases data in the log, and what was kept of attempts in exceptions, also where retention took the data before;
+    /// receipts hold none. The chain still verifies.
+    async fn redact(&self, what: Redact) -> Result<Redacted, StoreError>;
 
     /// Retention over the log, in bounded steps.
     async fn trim(&self, trim: Trim) -> Result<Trimmed, StoreError>;

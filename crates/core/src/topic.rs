@@ -64,6 +64,11 @@ impl Topic {
         Arc::clone(&self.0)
     }
 
+    /// The second names of a topic.
+    pub fn aliases(topic: &str) -> impl Iterator<Item = &'static str> {
+        ALIASES.iter().filter(move |(_, of)| *of == topic).map(|(alias, _)| *alias)
+    }
+
     /// The topic this one is a second name of, if it is an alias.
     pub fn alias_of(&self) -> Option<Self> {
         ALIASES.iter().find(|(alias, _)| *alias == self.as_str()).map(|(_, of)| Self((*of).into()))

@@ -55,6 +55,9 @@ pub enum ExceptionState {
     Delivered,
 }
 
+/// The fields of an attempt that hold what was sent and answered. They go when the event's data goes.
+pub const HEADS: [&str; 2] = ["request_head", "response_head"];
+
 /// A delivery that did not simply succeed: its attempts, its next try, and what waits behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exception {
@@ -76,7 +79,8 @@ pub struct Exception {
     pub key: Option<String>,
     /// Seqs of the same key that wait behind it, in order.
     pub waiting: Vec<Seq>,
-    /// JSON array of the attempts (time, status, latency, error, heads).
+    /// JSON array of the attempts: objects with time, status, latency, error and, under the names of [`HEADS`], what was
+    /// kept of request and answer.
     pub log: String,
     /// When the row was last written.
     pub updated_at: Timestamp,

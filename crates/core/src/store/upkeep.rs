@@ -49,8 +49,19 @@ pub struct Trimmed {
 pub enum Redact {
     /// One event.
     Event(EventId),
+    /// These events.
+    Events(Vec<EventId>),
     /// All events of a subject.
     Subject(String),
+}
+
+/// What a [`super::Store::redact`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redacted {
+    /// Events whose data was erased; not those whose data was gone already.
+    pub erased: Vec<Seq>,
+    /// Events of whose deliveries something was kept (heads of requests and answers) and is not any more.
+    pub cleared: Vec<Seq>,
 }
 
 /// Figures an operator wants of the store.
@@ -66,6 +77,10 @@ pub struct StoreStats {
     pub last_group_seconds: f64,
     /// Seconds spent in all groups.
     pub group_seconds: f64,
+    /// Seconds of the last group's COMMIT alone: writing it to the WAL, and the sync.
+    pub last_sync_seconds: f64,
+    /// Seconds spent in all COMMITs.
+    pub sync_seconds: f64,
     /// Items waiting from doors.
     pub door_queue_items: u64,
     /// Bytes waiting from doors.
@@ -80,4 +95,6 @@ pub struct StoreStats {
     pub wal_bytes: u64,
     /// Free bytes on the disk.
     pub disk_free_bytes: u64,
+    /// Free bytes below which doors are refused.
+    pub disk_reserve_bytes: u64,
 }

@@ -32,6 +32,29 @@ pub(super) async fn versions_count_the_writes_of_a_key(rig: Rig) {
     assert_eq!(rig.write(vec![item.put()]).await, Ok(vec![1]));
 }
 
+/// A write whose document a guard has looked up counts like any other, also after other writes of the same commit.
+pub(super) async fn a_guarded_write_counts_like_any_other(rig: Rig) {
+    let put = |rank| Item { rank: Some(rank), ..Item::new("a", "o") }.put();
+    let guarded = |guard, documents| Commit { guards: vec![guard], documents, ..Commit::default() };
+    let at = |version| Guard::Version(Key::of::<Item>("a"), version);
+    let cases = [
+        (Guard::Absent(Key::of::<Item>("a")), vec![put(1)], vec![1]),
+        (at(1), vec![put(2)], vec![2]),
+        (at(2), vec![put(3), Item::new("b", "o").put(), put(4)], vec![3, 1, 4]),
+        (at(4), vec![delete("a"), put(5)], vec![0, 1]),
+        (at(1), vec![Item::new("c", "o").put(), put(6)], vec![1, 2]),
+    ];
+    for (rank, (guard, documents, versions)) in [1, 2, 4, 5, 6].into_iter().zip(cases) {
+        let done = rig.store.commit(guarded(guard, documents)).await.expect("written");
+        assert_eq!(done.versions, versions);
+        let document = rig.store.get(&ITEMS, "a").await.expect("read").expect("there");
+        assert_eq!((Some(&document.version), Item::of(&document).rank), (versions.last(), Some(rank)));
+    }
+    let found = rig.store.list(query(items("rank", vec!["o".into()]), 9)).await.expect("listed").items;
+    let keys: Vec<&str> = found.iter().map(|d| d.key.as_str()).collect();
+    assert_eq!(keys, ["b", "c", "a"]);
+}
+
 /// Each guard holds and fails as its words say, and the failing one is named.
 pub(super) async fn a_guard_that_fails_is_named(rig: Rig) {
     let ranked = |id: &str, rank| Item { rank, active: rank == Some(2), ..Item::new(id, "o") };

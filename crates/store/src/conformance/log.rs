@@ -13,7 +13,8 @@ use nexus_core::{
     limits::{DICTIONARY_ENTRIES, DOCUMENT_BYTES, EVENT_DATA_BYTES},
     record::{Record, Value},
     store::{
-        Appended, Commit, CommitError, EventQuery, Guard, Head, IndexQuery, Key, Limit, SeqRange, TimerWrite, Write,
+        Appended, Commit, CommitError, EventQuery, Guard, Head, IndexQuery, Key, Limit, Redact, SeqRange, TimerWrite,
+        Write,
     },
     time::{Clock, Timestamp},
     topic::Topic,
@@ -122,6 +123,17 @@ pub(super) async fn a_repeat_under_its_key_is_stored_once(rig: Rig) {
     assert_eq!((later.repeat, later.seq), (false, 3));
     let again = rig.append(vec![once(event("a.b", "3"), "k", 9, true)]).await[0];
     assert_eq!((again.repeat, again.seq), (true, 3));
+}
+
+/// Where the data is erased nothing tells one body from another: a repeat is one, and nothing is stored anew.
+pub(super) async fn a_key_outlives_the_data_it_was_used_for(rig: Rig) {
+    let first = rig.append(vec![once(event("a.b", "1"), "k", 1, true)]).await[0];
+    let other = || Commit { events: vec![once(event("a.b", "2"), "k", 2, true)], ..Commit::default() };
+    assert_eq!(rig.store.commit(other()).await, Err(CommitError::KeyReused { id: first.id, seq: 1 }));
+    rig.store.redact(Redact::Event(first.id)).await.expect("erased");
+    let repeat = rig.store.commit(other()).await.expect("a repeat").events[0];
+    assert_eq!(repeat, Appended { repeat: true, ..first });
+    assert_eq!(rig.store.head().seq, 1);
 }
 
 /// Importing an event again does not store it again.

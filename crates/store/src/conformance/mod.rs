@@ -32,6 +32,7 @@ pub const CASES: &[(&str, Case)] = &[
         Box::pin(log::what_is_too_large_or_undeclared_is_refused(rig))
     }),
     ("versions_count_the_writes_of_a_key", |rig| Box::pin(documents::versions_count_the_writes_of_a_key(rig))),
+    ("a_guarded_write_counts_like_any_other", |rig| Box::pin(documents::a_guarded_write_counts_like_any_other(rig))),
     ("a_guard_that_fails_is_named", |rig| Box::pin(documents::a_guard_that_fails_is_named(rig))),
     ("a_unique_index_is_checked_at_the_commits_end", |rig| {
         Box::pin(documents::a_unique_index_is_checked_at_the_commits_end(rig))
@@ -59,6 +60,8 @@ pub const CASES: &[(&str, Case)] = &[
     ("redacted_data_is_gone_and_the_chain_holds", |rig| {
         Box::pin(retention::redacted_data_is_gone_and_the_chain_holds(rig))
     }),
+    ("kept_exchanges_go_with_the_data", |rig| Box::pin(retention::kept_exchanges_go_with_the_data(rig))),
+    ("a_key_outlives_the_data_it_was_used_for", |rig| Box::pin(log::a_key_outlives_the_data_it_was_used_for(rig))),
     ("a_cut_is_signed_and_can_be_signed_anew", |rig| Box::pin(retention::a_cut_is_signed_and_can_be_signed_anew(rig))),
     ("weights_are_those_of_the_data_that_is_there", |rig| {
         Box::pin(retention::weights_are_those_of_the_data_that_is_there(rig))

@@ -3,7 +3,7 @@
 use nexus_core::{
     chain::Signer,
     event::{Data, NewEvent},
-    store::{Entry, Exception, ExceptionQuery, ExceptionState, Redact, Trim, Trimmed, Weight},
+    store::{Entry, Exception, ExceptionQuery, ExceptionState, Redact, Redacted, Trim, Trimmed, Weight},
     time::Timestamp,
 };
 
@@ -31,18 +31,65 @@ pub(super) async fn redacted_data_is_gone_and_the_chain_holds(rig: Rig) {
     };
     rig.store.save(fence, vec![Entry::Exception(failed)]).await.expect("saved");
     let fourth = rig.all().await[3].id;
-    assert_eq!(rig.store.redact(Redact::Event(fourth)).await, Ok(vec![4]));
-    assert_eq!(rig.store.redact(Redact::Event(fourth)).await, Ok(vec![]));
-    assert_eq!(rig.store.redact(Redact::Subject("person".into())).await, Ok(vec![1, 3, 5, 7, 9]));
-    assert_eq!(rig.store.redact(Redact::Subject("person".into())).await, Ok(vec![]));
+    let redacted = |erased: &[u64], cleared: &[u64]| Ok(Redacted { erased: erased.into(), cleared: cleared.into() });
+    assert_eq!(rig.store.redact(Redact::Event(fourth)).await, redacted(&[4], &[]));
+    assert_eq!(rig.store.redact(Redact::Event(fourth)).await, redacted(&[], &[]));
+    let person = || Redact::Subject("person".into());
+    assert_eq!(rig.store.redact(person()).await, redacted(&[1, 3, 5, 7, 9], &[3]));
+    assert_eq!(rig.store.redact(person()).await, redacted(&[], &[]));
+    let listed = rig.all().await[..6].iter().map(|event| event.id).collect();
+    assert_eq!(rig.store.redact(Redact::Events(listed)).await, redacted(&[2, 6], &[]));
     for event in rig.all().await {
         let erased = matches!(event.data, Data::Erased { .. });
-        assert_eq!(erased, event.seq == 4 || event.seq % 2 == 1, "seq {}", event.seq);
+        assert_eq!(erased, event.seq <= 6 || event.seq % 2 == 1, "seq {}", event.seq);
     }
     let exceptions =
         rig.store.exceptions(ExceptionQuery { limit: 9, ..ExceptionQuery::default() }).await.expect("read");
     assert!(!exceptions[0].log.contains("secret"));
     rig.check_chain().await;
+}
+
+/// What was kept of requests and answers goes with the event's data, whoever takes that; a redaction finds what is left
+/// of a subject also where retention was there first.
+pub(super) async fn kept_exchanges_go_with_the_data(rig: Rig) {
+    for n in 0..3u64 {
+        rig.append(vec![NewEvent { subject: Some("person".into()), ..event("a.b", &n.to_string()) }]).await;
+    }
+    let fence = rig.store.acquire(0).await.expect("taken");
+    let row = |seq| {
+        Exception {
+        sub: 1,
+        seq,
+        generation: 0,
+        lane: 1,
+        state: ExceptionState::Dead,
+        attempts: 1,
+        next_at: Timestamp::from_secs(0),
+        key: None,
+        waiting: vec![],
+        log: r#"[{"at":"t1","latency_ms":1.5,"request_head":"POST secret","response_head":"secret"},{"at":"t2","status":400}]"#
+            .into(),
+        updated_at: Timestamp::from_secs(0),
+    }
+    };
+    let rows = (1..=3).map(|seq| Entry::Exception(row(seq))).collect();
+    rig.store.save(fence, rows).await.expect("saved");
+    let logs = async || {
+        let query = ExceptionQuery { limit: 9, ..ExceptionQuery::default() };
+        let rows = rig.store.exceptions(query).await.expect("read");
+        rows.into_iter().map(|row| row.log).collect::<Vec<_>>()
+    };
+    let trim = Trim { erase_before: 3, types: vec![], drop_before: 0, limit: 100, signer: signer() };
+    assert_eq!(rig.store.trim(trim).await.expect("trimmed").erased, 2);
+    let after = logs().await;
+    for log in &after[..2] {
+        let kept: serde_json::Value = serde_json::from_str(log).expect("JSON");
+        assert_eq!(kept, serde_json::json!([{"at": "t1", "latency_ms": 1.5}, {"at": "t2", "status": 400}]));
+    }
+    assert!(after[2].contains("secret"), "its event is still there");
+    let done = rig.store.redact(Redact::Subject("person".into())).await;
+    assert_eq!(done, Ok(Redacted { erased: vec![3], cleared: vec![1, 2, 3] }));
+    assert_eq!(logs().await, ["[]", "[]", "[]"]);
 }
 
 /// Retention erases by type and drops only a prefix of stubs; the log goes on where it was.

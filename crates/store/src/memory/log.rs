@@ -66,11 +66,16 @@ impl State {
         }
         match self.once.get(&(once.scope.to_string(), once.key.clone())).filter(|used| used.until > now) {
             None => Ok(None),
-            Some(used) if once.strict && used.digest != once.digest => {
+            Some(used) if once.strict && self.is_there(used.seq) && used.digest != once.digest => {
                 Err(CommitError::KeyReused { id: used.id, seq: used.seq })
             }
             Some(used) => Ok(Some(Repeat::Stored(used.seq, used.id))),
         }
+    }
+
+    /// Its data is still there: what is gone can't be compared any more.
+    fn is_there(&self, seq: Seq) -> bool {
+        self.events.get(&seq).is_some_and(|e| matches!(e.data, Data::Present { .. }))
     }
 
     /// Adds one event at the end.

@@ -15,8 +15,8 @@ use nexus_core::{
     record::{Collection, Document, Value},
     store::{
         Commit, CommitError, CommitHook, Committed, Entry, EventPage, EventQuery, Exception, ExceptionQuery,
-        ExceptionState, Fence, Head, IndexQuery, Limit, Page, Position, ReceiptBlock, Redact, SaveError, SeqRange,
-        Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Weight,
+        ExceptionState, Fence, Head, IndexQuery, Limit, Page, Position, ReceiptBlock, Redact, Redacted, SaveError,
+        SeqRange, Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Weight,
     },
     time::{Clock, Timestamp},
 };
@@ -35,6 +35,8 @@ pub enum FaultKind {
     CommitUnknownLost,
     /// A save fails and writes nothing.
     SaveFails(SaveError),
+    /// A trim fails and erases nothing.
+    TrimFails(StoreError),
 }
 
 struct Inside {
@@ -128,7 +130,8 @@ impl MemoryStore {
         if inside.closed {
             return Err(CommitError::Closed);
         }
-        let fault = take(&mut inside.faults, |fault| !matches!(fault, FaultKind::SaveFails(_)));
+        let fault =
+            take(&mut inside.faults, |fault| !matches!(fault, FaultKind::SaveFails(_) | FaultKind::TrimFails(_)));
         match fault {
             Some(FaultKind::CommitRefused(error)) => return Err(error),
             Some(FaultKind::CommitUnknownLost) => return Err(CommitError::Unknown),
@@ -249,12 +252,17 @@ impl Store for MemoryStore {
         self.reading(State::exception_counts)
     }
 
-    async fn redact(&self, what: Redact) -> Result<Vec<Seq>, StoreError> {
+    async fn redact(&self, what: Redact) -> Result<Redacted, StoreError> {
         self.changing(|state| state.redact(&what))
     }
 
     async fn trim(&self, trim: Trim) -> Result<Trimmed, StoreError> {
         let now = self.clock.now();
+        if let Some(FaultKind::TrimFails(error)) =
+            take(&mut self.lock().faults, |fault| matches!(fault, FaultKind::TrimFails(_)))
+        {
+            return Err(error);
+        }
         self.changing(|state| state.trim(&trim, now))
     }
 

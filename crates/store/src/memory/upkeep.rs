@@ -1,15 +1,26 @@
 //! Erasing, dropping and sweeping in memory.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use nexus_core::{
     chain::{Checkpoint, digest_of},
     event::{Data, Seq, StoredEvent},
-    store::{ExceptionState, Head, Redact, Trim, Trimmed, WEIGHED_EVENTS, Weight},
+    store::{ExceptionState, HEADS, Head, Redact, Redacted, Trim, Trimmed, WEIGHED_EVENTS, Weight},
     time::Timestamp,
 };
 
 use super::state::State;
+
+/// A log of attempts without what was kept of requests and answers.
+fn without_heads(log: &str) -> String {
+    let mut attempts: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(log).unwrap_or_default();
+    for attempt in &mut attempts {
+        for head in HEADS {
+            attempt.remove(head);
+        }
+    }
+    serde_json::to_string(&attempts).unwrap_or_else(|_| "[]".to_owned())
+}
 
 fn is_erased(event: &StoredEvent) -> bool {
     matches!(event.data, Data::Erased { .. })
@@ -24,18 +35,22 @@ impl State {
         true
     }
 
-    pub(super) fn redact(&mut self, what: &Redact) -> Vec<Seq> {
+    pub(super) fn redact(&mut self, what: &Redact) -> Redacted {
         let seqs: Vec<Seq> = match what {
             Redact::Event(id) => self.ids.get(id).copied().into_iter().collect(),
+            Redact::Events(ids) => ids.iter().filter_map(|id| self.ids.get(id).copied()).collect(),
             Redact::Subject(subject) => {
                 let of = |e: &&Arc<StoredEvent>| e.subject.as_deref() == Some(subject);
                 self.events.values().filter(of).map(|e| e.seq).collect()
             }
         };
-        for e in self.exceptions.values_mut().filter(|e| seqs.contains(&e.seq)) {
+        let mut cleared = BTreeSet::new();
+        for e in self.exceptions.values_mut().filter(|e| e.log != "[]" && seqs.contains(&e.seq)) {
             e.log = "[]".to_owned();
+            cleared.insert(e.seq);
         }
-        seqs.into_iter().filter(|seq| self.erase(*seq)).collect()
+        let erased = seqs.into_iter().filter(|seq| self.erase(*seq)).collect();
+        Redacted { erased, cleared: cleared.into_iter().collect() }
     }
 
     pub(super) fn trim(&mut self, trim: &Trim, now: Timestamp) -> Trimmed {
@@ -45,6 +60,9 @@ impl State {
         let erasable = self.events.range(..trim.erase_before).filter(|(_, e)| !is_erased(e) && of_types(e));
         for seq in erasable.map(|(seq, _)| *seq).take(left).collect::<Vec<_>>() {
             done.erased += u64::from(self.erase(seq));
+            for e in self.exceptions.values_mut().filter(|e| e.seq == seq) {
+                e.log = without_heads(&e.log);
+            }
             left -= 1;
         }
         while left > 0

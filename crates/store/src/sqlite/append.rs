@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use nexus_core::{
     chain,
-    event::{Data, NewEvent, StoredEvent},
+    event::{Data, NewEvent, Once, StoredEvent},
     id::{EventId, IdGenerator},
     limits::DICTIONARY_ENTRIES,
     store::{Appended, CommitError, Head},
@@ -136,7 +136,7 @@ impl Log {
                 &once.key,
                 stored.seq,
                 stored.id.as_bytes(),
-                once.digest,
+                salted(&salt, &once.digest),
                 time.plus(once.window).micros(),
             ))?;
         }
@@ -204,11 +204,26 @@ fn plan_one(conn: &Connection, before: &[NewEvent], event: &NewEvent, now: Times
         .optional()?;
     Ok(match found {
         None => Planned::Append,
-        Some((seq, id, digest)) if once.strict && digest != once.digest => {
+        Some((seq, id, digest)) if once.strict && !is_same(conn, seq, &digest, once)? => {
             return Err(Fault::Refused(CommitError::KeyReused { id, seq }));
         }
         Some((seq, id, _)) => Planned::Repeat(Appended { seq, id, repeat: true }),
     })
+}
+
+/// What is kept of a body's digest. A bare one could be guessed from; the salt is the event's, and goes with its data.
+fn salted(salt: &[u8; 16], digest: &[u8; 16]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&chain::data_digest(salt, digest)[..16]);
+    out
+}
+
+/// Whether the body under the key was this one. Where the event's data is gone nobody can tell, and the first one stays.
+fn is_same(conn: &Connection, seq: u64, kept: &[u8; 16], once: &Once) -> rusqlite::Result<bool> {
+    let salt: Option<Option<[u8; 16]>> =
+        conn.prepare_cached("SELECT salt FROM events WHERE seq = ?1")?.query_row([seq], |row| row.get(0)).optional()?;
+    // Files of before keep the bare digest until its window is over.
+    Ok(salt.flatten().is_none_or(|salt| *kept == salted(&salt, &once.digest) || *kept == once.digest))
 }
 
 fn insert(conn: &Connection, e: &StoredEvent, type_id: u32, source_id: u32, salt: &[u8; 16]) -> Result<(), Fault> {

@@ -15,14 +15,16 @@ pub(super) struct Shape {
     pub(super) collection: &'static Collection,
     /// Orders of the indexes that keep more than order.
     pub(super) constraints: Vec<Order>,
-    /// Inserts or replaces; gives the new version.
-    pub(super) put: String,
+    /// Inserts with version 1 unless there is a document of that key.
+    pub(super) insert: String,
+    /// Replaces by rowid, with the version to have: `rowid, version, updated_at, body, <columns>`.
+    pub(super) replace: String,
     /// Deletes by key.
     pub(super) delete: String,
     /// `version, updated_at, body` by key.
     pub(super) get: String,
-    /// `version` by key.
-    pub(super) version: String,
+    /// `version, rowid` by key.
+    pub(super) place: String,
     /// `version, updated_at, <columns>, key`, to be followed by `body` or not.
     pub(super) columns: String,
 }
@@ -154,23 +156,24 @@ fn shape_of(collection: &'static Collection) -> Result<Shape, String> {
     }
     let mut names = String::from("key, version, updated_at, body");
     let mut places = String::from("?1, 1, ?2, ?3");
-    let mut sets = String::from("version = version + 1, updated_at = excluded.updated_at, body = excluded.body");
+    let mut sets = String::from("version = ?2, updated_at = ?3, body = ?4");
     let mut columns = String::from("version, updated_at, key");
     for (n, column) in collection.columns.iter().enumerate() {
         let _ = write!(names, ", \"{}\"", column.name);
         let _ = write!(places, ", ?{}", n + 4);
-        let _ = write!(sets, ", \"{0}\" = excluded.\"{0}\"", column.name);
+        let _ = write!(sets, ", \"{}\" = ?{}", column.name, n + 5);
         let _ = write!(columns, ", \"{}\"", column.name);
     }
     Ok(Shape {
         collection,
         constraints,
-        put: format!(
-            "INSERT INTO {table}({names}) VALUES({places}) ON CONFLICT(key) DO UPDATE SET {sets} RETURNING version"
-        ),
+        // Two plain statements: RETURNING makes SQLite keep a journal of its own for each statement, and so a copy of
+        // each page.
+        insert: format!("INSERT OR IGNORE INTO {table}({names}) VALUES({places})"),
+        replace: format!("UPDATE {table} SET {sets} WHERE rowid = ?1"),
         delete: format!("DELETE FROM {table} WHERE key = ?1"),
         get: format!("SELECT version, updated_at, body FROM {table} WHERE key = ?1"),
-        version: format!("SELECT version FROM {table} WHERE key = ?1"),
+        place: format!("SELECT version, rowid FROM {table} WHERE key = ?1"),
         columns,
     })
 }

@@ -14,7 +14,7 @@ use super::{
     collections::{Shape, Shapes},
     documents, guards,
     queue::{Job, Work},
-    saves, timers,
+    saves, timers, upkeep,
     writer::Writer,
 };
 
@@ -108,7 +108,8 @@ pub(super) fn run(conn: &Connection, w: &mut Writer, jobs: &[Job]) -> Result<Vec
     }
     let done = w.shared.clock.mono();
     let units = jobs.iter().map(|job| job.units).sum();
-    w.shared.queue.learn(units, applied.saturating_sub(began), done.saturating_sub(applied));
+    let synced = done.saturating_sub(applied);
+    w.shared.queue.learn(units, applied.saturating_sub(began), synced);
     let taken = done.saturating_sub(began);
     let events = w.log.fresh.len() as u64;
     let commits = outcomes.iter().filter(|o| matches!(o, Outcome::Commit(Ok(_)))).count() as u64;
@@ -118,6 +119,8 @@ pub(super) fn run(conn: &Connection, w: &mut Writer, jobs: &[Job]) -> Result<Vec
         f.events += events;
         f.last_group = taken;
         f.all_groups += taken;
+        f.last_sync = synced;
+        f.all_syncs += synced;
     });
     Ok(outcomes)
 }
@@ -160,7 +163,16 @@ fn save_one(conn: &Connection, w: &Writer, fence: Fence, entries: &[Entry]) -> r
     if w.fences.get(&fence.shard) != Some(&fence.epoch) {
         return Ok(Err(SaveError::Stale(fence.shard)));
     }
-    saves::apply(conn, entries)?;
+    // What was kept of an attempt may be a person's: no older copy of it is left in a freed part of the file.
+    let kept = entries.iter().any(|e| matches!(e, Entry::Exception(_) | Entry::ExceptionGone(..)));
+    if kept {
+        upkeep::overwrite_freed(conn, true)?;
+    }
+    let applied = saves::apply(conn, entries);
+    if kept {
+        upkeep::overwrite_freed(conn, false)?;
+    }
+    applied?;
     Ok(Ok(()))
 }
 
@@ -171,8 +183,8 @@ fn commit_one(conn: &Connection, w: &mut Writer, commit: &Commit, now: Timestamp
         let events = settle(&planned, |_| Err(Fault::broken("a repeat was appended")))?;
         return Ok(Committed { events, versions: Vec::new() });
     }
-    guards::check(conn, &w.shared.shapes, &w.log.head, &commit.guards)?;
-    let versions = state_changes(conn, &w.shared.shapes, commit, now)?;
+    let places = guards::check(conn, &w.shared.shapes, &w.log.head, &commit.guards)?;
+    let versions = state_changes(conn, &w.shared.shapes, commit, &places, now)?;
     let log = &mut w.log;
     let events = settle(&planned, |n| log.append(conn, &commit.events[n], now))?;
     Ok(Committed { events, versions })
@@ -193,7 +205,13 @@ fn settle(
     Ok(events)
 }
 
-fn state_changes(conn: &Connection, shapes: &Shapes, commit: &Commit, now: Timestamp) -> Result<Vec<u64>, Fault> {
+fn state_changes(
+    conn: &Connection,
+    shapes: &Shapes,
+    commit: &Commit,
+    places: &[guards::Place<'_>],
+    now: Timestamp,
+) -> Result<Vec<u64>, Fault> {
     if commit.documents.is_empty() && commit.timers.is_empty() {
         return Ok(Vec::new());
     }
@@ -201,11 +219,11 @@ fn state_changes(conn: &Connection, shapes: &Shapes, commit: &Commit, now: Times
         || commit.timers.iter().any(|t| matches!(t, TimerWrite::Fire { .. }));
     if !refusable {
         timers::apply(conn, &commit.timers)?;
-        return documents::apply(conn, shapes, &commit.documents, now);
+        return documents::apply(conn, shapes, &commit.documents, places, now);
     }
     conn.prepare_cached("SAVEPOINT one")?.execute([])?;
-    let applied =
-        timers::apply(conn, &commit.timers).and_then(|()| documents::apply(conn, shapes, &commit.documents, now));
+    let applied = timers::apply(conn, &commit.timers)
+        .and_then(|()| documents::apply(conn, shapes, &commit.documents, places, now));
     if let Err(Fault::Refused(_)) = applied {
         conn.prepare_cached("ROLLBACK TO one")?.execute([])?;
     }

@@ -28,6 +28,8 @@ pub(super) struct Figures {
     pub(super) events: u64,
     pub(super) last_group: Duration,
     pub(super) all_groups: Duration,
+    pub(super) last_sync: Duration,
+    pub(super) all_syncs: Duration,
 }
 
 /// See the module.
@@ -139,6 +141,8 @@ impl Shared {
             events: figures.events,
             last_group_seconds: figures.last_group.as_secs_f64(),
             group_seconds: figures.all_groups.as_secs_f64(),
+            last_sync_seconds: figures.last_sync.as_secs_f64(),
+            sync_seconds: figures.all_syncs.as_secs_f64(),
             door_queue_items: depth.door_items as u64,
             door_queue_bytes: depth.door_bytes as u64,
             own_queue_items: depth.own_items as u64,
@@ -146,6 +150,7 @@ impl Shared {
             file_bytes: std::fs::metadata(&self.file).map_or(0, |m| m.len()),
             wal_bytes: self.wal_bytes(),
             disk_free_bytes: self.disk_free(),
+            disk_reserve_bytes: self.options.disk_reserve_bytes,
         }
     }
 }

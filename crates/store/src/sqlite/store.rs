@@ -15,8 +15,8 @@ use nexus_core::{
     record::{Collection, Document, Value},
     store::{
         Commit, CommitError, CommitHook, Committed, Entry, EventPage, EventQuery, Exception, ExceptionQuery,
-        ExceptionState, Fence, Head, IndexQuery, Lane, Limit, Page, Position, ReceiptBlock, Redact, SaveError,
-        SeqRange, Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Weight,
+        ExceptionState, Fence, Head, IndexQuery, Lane, Limit, Page, Position, ReceiptBlock, Redact, Redacted,
+        SaveError, SeqRange, Store, StoreError, StoreStats, SubNo, Timer, Trim, Trimmed, Weight,
     },
     time::{Clock, Timestamp},
 };
@@ -302,16 +302,24 @@ impl Store for SqliteStore {
         self.readers.page(entry_reads::exception_counts).await
     }
 
-    async fn redact(&self, what: Redact) -> Result<Vec<Seq>, StoreError> {
-        let mut erased = Vec::new();
-        loop {
-            let step = what.clone();
-            let (mut seqs, more) = self.upkeep(move |conn, w| upkeep::redact(conn, w, &step)).await?;
-            erased.append(&mut seqs);
-            if !more {
-                return Ok(erased);
+    async fn redact(&self, what: Redact) -> Result<Redacted, StoreError> {
+        let mut all = Redacted::default();
+        let parts = match what {
+            Redact::Events(ids) => ids.chunks(upkeep::STEP_ROWS).map(|ids| Redact::Events(ids.to_vec())).collect(),
+            other => vec![other],
+        };
+        for part in parts {
+            loop {
+                let step = part.clone();
+                let (mut done, more) = self.upkeep(move |conn, w| upkeep::redact(conn, w, &step)).await?;
+                all.erased.append(&mut done.erased);
+                all.cleared.append(&mut done.cleared);
+                if !more {
+                    break;
+                }
             }
         }
+        Ok(all)
     }
 
     async fn trim(&self, trim: Trim) -> Result<Trimmed, StoreError> {

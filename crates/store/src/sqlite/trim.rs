@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::{
     meta::{self, Anchor},
-    upkeep::{STEP_ROWS, erase, overwrite_freed, transact},
+    upkeep::{STEP_ROWS, behead, erase, overwrite_freed, transact},
     writer::Writer,
 };
 
@@ -85,7 +85,10 @@ fn erase_some(
     };
     let mut erased = 0;
     for seq in &seqs {
-        erased += u64::from(erase(conn, *seq)?);
+        if erase(conn, *seq)? {
+            behead(conn, *seq)?;
+            erased += 1;
+        }
     }
     // If this transaction is undone, these rows are erased by a later start: the mark lives in memory only.
     if let Some(last) = seqs.last() {

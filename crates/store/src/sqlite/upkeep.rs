@@ -5,7 +5,7 @@ use nexus_core::{
     chain::{Checkpoint, Hash, data_digest},
     event::Seq,
     id::EventId,
-    store::{Fence, Head, Redact},
+    store::{Fence, HEADS, Head, Redact, Redacted},
     time::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -88,32 +88,74 @@ pub(super) fn overwrite_freed(conn: &Connection, on: bool) -> rusqlite::Result<(
     conn.pragma_update_and_check(None, "secure_delete", i64::from(on), |_| Ok(()))
 }
 
-/// One step of a redaction: the seqs erased now, and whether there is more.
-pub(super) fn redact(conn: &Connection, w: &mut Writer, what: &Redact) -> rusqlite::Result<(Vec<Seq>, bool)> {
+/// One step of a redaction: what was erased now, and whether there is more.
+pub(super) fn redact(conn: &Connection, w: &mut Writer, what: &Redact) -> rusqlite::Result<(Redacted, bool)> {
     overwrite_freed(conn, true)?;
     let done = transact(conn, w, |conn, _| {
         let seqs = affected(conn, what)?;
-        let mut erased = Vec::new();
+        let mut done = Redacted::default();
         for seq in &seqs {
             if erase(conn, *seq)? {
-                erased.push(*seq);
+                done.erased.push(*seq);
             }
-            conn.prepare_cached("UPDATE exceptions SET log = '[]' WHERE seq = ?1 AND log <> '[]'")?.execute([seq])?;
         }
-        Ok((erased, seqs.len() >= STEP_ROWS))
+        for seq in logged(conn, what, &seqs)? {
+            conn.prepare_cached("UPDATE exceptions SET log = '[]' WHERE seq = ?1 AND log <> '[]'")?.execute([seq])?;
+            done.cleared.push(seq);
+        }
+        // A list of events is all there is to it, a subject may have more than what was looked at.
+        let full = seqs.len() >= STEP_ROWS || done.cleared.len() >= STEP_ROWS;
+        Ok((done, full && matches!(what, Redact::Subject(_))))
     });
     overwrite_freed(conn, false)?;
-    let (erased, more) = done?;
+    let (done, more) = done?;
     if !more {
         // Moves the overwritten pages into the file; older copies in the WAL go when it starts anew.
         gated_checkpoint(conn, &w.shared)?;
     }
-    Ok((erased, more))
+    Ok((done, more))
+}
+
+/// Events of whose attempts something is kept. Those of a subject are looked for by the subject, as retention may have
+/// taken their data before, and they are not among the `affected` then.
+fn logged(conn: &Connection, what: &Redact, affected: &[Seq]) -> rusqlite::Result<Vec<Seq>> {
+    match what {
+        Redact::Event(_) | Redact::Events(_) => {
+            let mut found = Vec::new();
+            let mut statement =
+                conn.prepare_cached("SELECT EXISTS (SELECT 1 FROM exceptions WHERE seq = ?1 AND log <> '[]')")?;
+            for seq in affected {
+                if statement.query_row([seq], |row| row.get(0))? {
+                    found.push(*seq);
+                }
+            }
+            Ok(found)
+        }
+        Redact::Subject(subject) => conn
+            .prepare_cached(
+                "SELECT DISTINCT e.seq FROM events e INDEXED BY events_subject CROSS JOIN exceptions x ON x.seq = e.seq \
+                 WHERE e.subject = ?1 AND x.log <> '[]' ORDER BY e.seq LIMIT ?2",
+            )?
+            .query_map((subject, STEP_ROWS), |row| row.get(0))?
+            .collect(),
+    }
+}
+
+/// Takes what was kept of requests and answers out of the attempts of one event; their times and statuses stay.
+pub(super) fn behead(conn: &Connection, seq: Seq) -> rusqlite::Result<()> {
+    let [request, response] = HEADS;
+    conn.prepare_cached(
+        "UPDATE exceptions SET log = (SELECT json_group_array(json_remove(a.value, '$.' || ?2, '$.' || ?3)) \
+         FROM json_each(exceptions.log) a WHERE a.type = 'object') WHERE seq = ?1 AND log <> '[]' AND json_valid(log)",
+    )?
+    .execute((seq, request, response))
+    .map(drop)
 }
 
 fn affected(conn: &Connection, what: &Redact) -> rusqlite::Result<Vec<Seq>> {
     match what {
         Redact::Event(id) => seq_of(conn, *id).map(|seq| seq.into_iter().collect()),
+        Redact::Events(ids) => ids.iter().filter_map(|id| seq_of(conn, *id).transpose()).collect(),
         Redact::Subject(subject) => conn
             .prepare_cached(
                 "SELECT seq FROM events INDEXED BY events_subject WHERE subject = ?1 AND digest IS NULL ORDER BY seq LIMIT ?2",

@@ -18,11 +18,14 @@ use super::{
     shared::Shared,
 };
 
-/// Pages in the WAL (4 MiB) at which they are moved into the file. SQLite's own checkpoints would do the same within
-/// COMMIT, before the answers, and hide their errors: a failed sync has to stop the store.
-const WAL_PAGES: u64 = 1_000;
-/// Pages (32 MiB) at which readers are held for a moment so that the WAL can start anew.
-const WAL_PAGES_HIGH: u64 = 8_192;
+/// Pages in the WAL (32 MiB) at which they are moved into the file: then a page that many commits changed is moved once.
+/// SQLite's own checkpoints would do the same within COMMIT, before the answers, and hide their errors: a failed sync has
+/// to stop the store.
+const WAL_PAGES: u64 = 8_000;
+/// Further pages after which that is tried again, where readers kept the WAL from starting anew.
+const WAL_STEP: u64 = 2_000;
+/// Pages (48 MiB) at which readers are held for a moment so that the WAL can start anew.
+const WAL_PAGES_HIGH: u64 = 12_000;
 
 /// What the writer knows beside its connection.
 pub(super) struct Writer {
@@ -192,8 +195,8 @@ fn answer_failed(job: Job, error: &rusqlite::Error) {
     }
 }
 
-/// Checkpoints keep the WAL at about 4 MiB until readers overlap without a pause: then it can't start anew and grows.
-/// From 32 MiB on, a checkpoint holds the readers back, and the next commit begins the WAL again.
+/// Checkpoints keep the WAL at about 32 MiB until readers overlap without a pause: then it can't start anew and grows.
+/// From 48 MiB on, a checkpoint holds the readers back, and the next commit begins the WAL again.
 fn tend_wal(conn: &Connection, w: &mut Writer) {
     let pages = w.wal_pages.load(Ordering::Relaxed);
     if pages < WAL_PAGES {
@@ -202,7 +205,7 @@ fn tend_wal(conn: &Connection, w: &mut Writer) {
     if pages < w.wal_next {
         return;
     }
-    w.wal_next = pages + WAL_PAGES;
+    w.wal_next = pages + WAL_STEP;
     let done = if pages < WAL_PAGES_HIGH { checkpoint(conn) } else { gated_checkpoint(conn, &w.shared) };
     if let Err(error) = done {
         tracing::warn!(%error, "a checkpoint failed");

@@ -3,6 +3,7 @@
 use std::{process::Command, sync::Arc};
 
 use nexus_core::{
+    event::{NewEvent, Once},
     record::{Collection, Column, ColumnType, Index, IndexKind, Value},
     store::{Commit, CommitError, Entry, Key, Lane, Limit, Position, SeqRange, Store, StoreError, TimerWrite, Write},
     time::Timestamp,
@@ -250,6 +251,24 @@ async fn the_views_show_what_a_person_wants() {
     assert_eq!(at, stored.time.to_string());
 }
 
+/// A bare digest of a short body can be guessed from, as long as the key is remembered.
+#[tokio::test]
+async fn no_bare_digest_of_a_body_is_kept_beside_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let keyed = |data: &str, digest| {
+        let window = std::time::Duration::from_secs(60);
+        let once = Once { scope: "src".into(), key: "k".into(), digest: [digest; 16], strict: true, window };
+        Commit { events: vec![NewEvent { once: Some(once), ..event("a.b", data) }], ..Commit::default() }
+    };
+    let first = store.commit(keyed("1", 7)).await.unwrap().events[0];
+    let conn = rusqlite::Connection::open(folder.path().join("nexus.db")).unwrap();
+    let kept: Vec<u8> = conn.query_row("SELECT digest FROM once", [], |row| row.get(0)).unwrap();
+    assert_ne!(kept, [7; 16]);
+    assert!(store.commit(keyed("1", 7)).await.unwrap().events[0].repeat);
+    assert_eq!(store.commit(keyed("2", 8)).await, Err(CommitError::KeyReused { id: first.id, seq: first.seq }));
+}
+
 #[tokio::test]
 async fn a_flood_at_the_doors_is_told_to_wait_while_own_work_goes_through() {
     let folder = tempfile::tempdir().unwrap();
@@ -334,4 +353,17 @@ async fn a_log_with_a_hundred_thousand_types_opens_and_goes_on() {
     assert_eq!(store.commit(fresh).await.unwrap().events[0].seq, TYPES as u64 + 1);
     store.close().await;
     assert_eq!(verify(folder.path(), None).unwrap().present, TYPES as u64 + 1);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_may_read_the_files_of_a_new_log() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    append(&store, "1").await;
+    let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap()).collect();
+    let logs = files.iter().filter(|file| file.file_name().to_string_lossy().starts_with("nexus.db"));
+    let modes: Vec<u32> = logs.map(|file| file.metadata().unwrap().permissions().mode() & 0o777).collect();
+    assert_eq!(modes, [0o600, 0o600, 0o600], "the file, its WAL and its index");
 }

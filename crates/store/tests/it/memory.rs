@@ -1,9 +1,9 @@
 //! The memory store's faults and crashes.
 
-use nexus_core::store::{Commit, CommitError, Entry, Position, SaveError, Store, StoreError};
+use nexus_core::store::{Commit, CommitError, Entry, Position, SaveError, Store, StoreError, Trim};
 use nexus_store::{
     FaultKind, MemoryStore,
-    conformance::{ITEMS, Item, ManualClock, event},
+    conformance::{ITEMS, Item, ManualClock, event, signer},
 };
 
 fn store() -> MemoryStore {
@@ -34,6 +34,10 @@ async fn each_fault_does_what_its_name_says_once() {
     assert_eq!(store.save(fence, entries.clone()).await, Err(SaveError::Full));
     assert_eq!(store.positions().await, Ok(vec![]));
     store.save(fence, entries).await.unwrap();
+    let trim = Trim { erase_before: 2, types: vec![], drop_before: 2, limit: 9, signer: signer() };
+    store.fail_next(FaultKind::TrimFails(StoreError::Broken("no".into())));
+    assert_eq!(store.trim(trim.clone()).await, Err(StoreError::Broken("no".into())));
+    assert_eq!(store.trim(trim).await.unwrap().erased, 1);
 }
 
 #[tokio::test]
