@@ -44,10 +44,16 @@ pub fn judge(address: IpAddr, reach: Reach) -> Result<(), SendError> {
             Kind::Refused,
             format!("{address} is {what}; give a public address, or an owner with the scope endpoints:private"),
         )),
-        (Never(what), _) => Err(SendError::new(
-            Kind::Refused,
-            format!("{address} is {what}; no endpoint may point there, give a public address"),
-        )),
+        (Never(what), reach) => {
+            let right = match reach {
+                Reach::Public => "a public address",
+                Reach::Private => "a public, private or loopback address",
+            };
+            Err(SendError::new(
+                Kind::Refused,
+                format!("{address} is {what}; nothing may be reached there, give {right}"),
+            ))
+        }
     }
 }
 

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body_util::Full;
 use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::rt::TokioIo;
 use nexus_core::limits::RESPONSE_KEPT_BYTES;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use tokio::time::Instant;
+use tokio::{net::TcpStream, time::Instant};
 
 use crate::{
     address::{Reach, judge},
@@ -125,6 +126,8 @@ pub struct Client {
     public: Arc<Pool>,
     private: Arc<Pool>,
     resolver: Arc<dyn Resolve>,
+    // For what is not HTTP.
+    tls: Arc<rustls::ClientConfig>,
 }
 
 impl std::fmt::Debug for Client {
@@ -143,7 +146,21 @@ impl Client {
     pub fn with_resolver(options: ClientOptions, resolver: Arc<dyn Resolve>) -> Result<Self, SendError> {
         let public = pool(&options, Reach::Public, Arc::clone(&resolver))?;
         let private = pool(&options, Reach::Private, Arc::clone(&resolver))?;
-        Ok(Self { options: Arc::new(options), public, private, resolver })
+        let tls = Arc::new(tls(&options.extra_ca)?);
+        Ok(Self { options: Arc::new(options), public, private, resolver, tls })
+    }
+
+    /// Whom TLS trusts here.
+    pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
+        Arc::clone(&self.tls)
+    }
+
+    /// A connection to one of the judged addresses of `host`, for what is not HTTP.
+    pub(crate) async fn dial(&self, host: &str, port: u16, reach: Reach) -> Result<TcpStream, SendError> {
+        let dialer = Dialer { reach, resolver: Arc::clone(&self.resolver), timeout: self.options.connect_timeout };
+        let named =
+            if host.contains(':') { format!("http://[{host}]:{port}/") } else { format!("http://{host}:{port}/") };
+        dialer.dial(url::parse(&named)?.uri).await.map(TokioIo::into_inner)
     }
 
     /// Opens a TCP connection to the host and port of `url` and closes it again: whether anybody listens there. The

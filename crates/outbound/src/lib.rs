@@ -9,12 +9,14 @@
 //! - [`dial`]: resolving, judging, connecting.
 //! - [`client`]: what may be asked for and what comes back.
 //! - `pool`: the connections, and the exchange over one.
+//! - [`smtp`]: mail, the one thing that does not go by HTTP.
 
 pub mod address;
 pub mod client;
 pub mod dial;
 pub mod error;
 mod pool;
+pub mod smtp;
 pub mod url;
 
 pub use address::Reach;

@@ -5,4 +5,5 @@
 mod answers;
 mod guard;
 mod server;
+mod smtp;
 mod tls;

@@ -26,12 +26,12 @@ use tokio_rustls::{
 
 use crate::server::{Server, options};
 
-const AUTHORITY: &[u8] = include_bytes!("../tls/ca.pem");
+pub(crate) const AUTHORITY: &[u8] = include_bytes!("../tls/ca.pem");
 const CERTIFICATE: &[u8] = include_bytes!("../tls/server.pem");
 const KEY: &[u8] = include_bytes!("../tls/server.key");
 
 /// Every name is here.
-struct Here;
+pub(crate) struct Here;
 
 impl Resolve for Here {
     fn resolve(&self, _: &str) -> Pending<io::Result<Vec<IpAddr>>> {
@@ -39,8 +39,8 @@ impl Resolve for Here {
     }
 }
 
-/// A server that answers each request over TLS with its protocol version.
-async fn server() -> Server {
+/// The server's side of TLS.
+pub(crate) fn acceptor() -> TlsAcceptor {
     let certificate = CertificateDer::from_pem_slice(CERTIFICATE).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(KEY).expect("a key");
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
@@ -49,7 +49,12 @@ async fn server() -> Server {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .expect("they fit");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server that answers each request over TLS with its protocol version.
+async fn server() -> Server {
+    let acceptor = acceptor();
     Server::start(move |stream| {
         let acceptor = acceptor.clone();
         async move {
