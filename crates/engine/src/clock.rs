@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Bound,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -56,9 +57,16 @@ impl SystemClock {
         self.0.moved.send_replace(());
     }
 
-    /// The earliest moment someone sleeps until, in monotonic time.
+    /// The earliest moment to come that someone sleeps until, in monotonic time.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.sleepers().keys().next().map(|(at, _)| *at)
+        let now = (self.mono(), u64::MAX);
+        self.sleepers().range((Bound::Excluded(now), Bound::Unbounded)).next().map(|((at, _), ())| *at)
+    }
+
+    /// Whether the moment of a sleeper has come that did not wake up yet.
+    pub fn is_someone_late(&self) -> bool {
+        let now = self.mono();
+        self.sleepers().keys().next().is_some_and(|(at, _)| *at <= now)
     }
 
     /// Sleeps like [`Clock::sleep`], but an advance does not stop here: for housekeeping, where one round is as good as many.
@@ -124,5 +132,26 @@ impl Sleeper {
 impl Drop for Sleeper {
     fn drop(&mut self) {
         self.clock.sleepers().remove(&self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeper_whose_moment_has_come_hides_no_later_one() {
+        let clock = SystemClock::new();
+        let first = clock.sleep(Duration::from_secs(60));
+        let second = clock.sleep(Duration::from_secs(3_600));
+        assert!(!clock.is_someone_late());
+        clock.advance(Duration::from_secs(61));
+        assert!(clock.is_someone_late(), "it sleeps on until it is polled");
+        let next = clock.next_deadline().expect("the second sleeps");
+        assert!(next > clock.mono() && next - clock.mono() > Duration::from_secs(3_500), "{next:?}");
+        drop(first);
+        assert!(!clock.is_someone_late());
+        drop(second);
+        assert_eq!(clock.next_deadline(), None);
     }
 }

@@ -17,6 +17,7 @@ use nexus_core::{
     record::{Collection, Column, ColumnType, Index, IndexKind, Record},
     store::{CommitError, Guard, IndexQuery, Key, Lane, Range, Write},
     time::Timestamp,
+    wording::refusal,
 };
 use ring::digest;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -53,18 +54,8 @@ pub struct Command {
 impl Command {
     /// The payload as a type; a wrong or missing field is named with its path.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_path_to_error::deserialize(&self.payload).map_err(|error| {
-            let (path, reason) = (error.path().to_string(), error.inner().to_string());
-            let quoted = reason.split('`').nth(1);
-            let about_field = reason.starts_with("missing field") || reason.starts_with("unknown field");
-            let field = match (path.as_str(), quoted) {
-                (".", Some(name)) if about_field => format!("payload.{name}"),
-                (".", _) => "payload".to_owned(),
-                (path, Some(name)) if about_field && !path.ends_with(name) => format!("payload.{path}.{name}"),
-                (path, _) => format!("payload.{path}"),
-            };
-            Problem::field(&field, reason)
-        })
+        serde_path_to_error::deserialize(&self.payload)
+            .map_err(|error| refusal("payload", true, &error.path().to_string(), &error.inner().to_string()))
     }
 }
 

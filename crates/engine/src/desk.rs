@@ -71,11 +71,12 @@ impl Desk {
     /// Commits in the lane that it names; for those who read again and decide again on a conflict.
     pub async fn try_commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         let sets_timers = !commit.timers.is_empty();
-        let committed = self.store.commit(commit).await?;
-        if sets_timers {
+        let committed = self.store.commit(commit).await;
+        // Of an unknown outcome it may have been made.
+        if sets_timers && matches!(committed, Ok(_) | Err(CommitError::Unknown)) {
             self.timers_set.notify_one();
         }
-        Ok(committed)
+        committed
     }
 
     /// Ends when a timer was set since the last look.

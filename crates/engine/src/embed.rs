@@ -13,7 +13,7 @@ use nexus_core::{
 };
 
 use crate::{
-    delivery::attempt::Handler,
+    delivery::attempt::{Handed, Handler, Unhandled},
     hub::{Hub, HubBuilder},
     subscription::NewSubscription,
 };
@@ -46,7 +46,7 @@ where
     F: Fn(Message) -> R + Send + Sync + 'static,
     R: Future<Output = Result<(), String>> + Send + 'static,
 {
-    async fn handle(&self, event: &StoredEvent, _delivery_id: &str) -> Result<(), String> {
+    async fn handle(&self, event: &StoredEvent, _handed: Handed<'_>) -> Result<(), Unhandled> {
         let alias = event.attributes().alias;
         let name = self.filter.name_for(event.topic.as_str(), alias.as_deref()).unwrap_or(event.topic.as_str());
         let message = Message {
@@ -55,7 +55,7 @@ where
             id: event.id,
             timestamp: event.time.millis(),
         };
-        (self.call)(message).await
+        (self.call)(message).await.map_err(Unhandled::from)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Health {
     pub uptime_seconds: f64,
     /// By component.
     pub checks: BTreeMap<&'static str, Check>,
-    /// Endpoint → `closed`, `open` or `half_open`.
+    /// Subscription → `closed`, `open` or `half_open`. Not by URL: one may be a secret.
     pub breakers: BTreeMap<String, BreakerState>,
     /// Figures that the seeds' clients read; those of parts that are not there are 0.
     pub stats: BTreeMap<&'static str, u64>,
@@ -63,8 +63,12 @@ impl Health {
             Err(_) => check(Some("unhealthy"), "the store does not answer".into()),
         };
         checks.insert("store", store);
-        let low = stats.disk_free_bytes > 0 && stats.disk_free_bytes < nexus_core::limits::DISK_RESERVE_BYTES;
-        let detail = format!("{} bytes free", stats.disk_free_bytes);
+        let low = stats.disk_free_bytes < stats.disk_reserve_bytes;
+        let detail = if low {
+            format!("{} bytes free, and events are refused below {}", stats.disk_free_bytes, stats.disk_reserve_bytes)
+        } else {
+            format!("{} bytes free", stats.disk_free_bytes)
+        };
         checks.insert("disk", check(low.then_some("degraded"), detail));
         let mut breakers = BTreeMap::new();
         let deliveries = match dispatch.ask(figures).await {
@@ -129,8 +133,8 @@ pub fn figures(machine: &Machine, now: Now) -> Figures {
             if interesting || found.states.len() < SHOWN / 2 {
                 found.states.push((s.name.clone(), breaker));
             }
-            if let Target::Webhook { url, .. } | Target::Http { url, .. } = &s.target {
-                found.breakers.insert(url.clone(), breaker);
+            if let Target::Webhook { .. } | Target::Http { .. } = &s.target {
+                found.breakers.insert(s.name.clone(), breaker);
             }
             let lanes = state.log_lanes().iter().map(|l| state.lanes[usize::from(*l)].position());
             let position = match state.mode {

@@ -129,9 +129,50 @@ fn what_grows_without_end_runs_out_of_fuel() {
         let answer = wide(bomb, &big);
         assert!(answer.starts_with("error"), "{bomb:.60} gave {answer:.60}");
     }
+    // Whole numbers grow as well.
+    for bomb in [
+        "reduce range(25) as $i (9; .*.) | tostring | length",
+        "reduce range(40) as $i (9; . * .) | . % 7",
+        "reduce range(2000) as $i (1; . * 99999999) | length",
+        "[limit(100; range(100))] | map(9223372036854775807) | reduce .[] as $n (1; . * $n)",
+    ] {
+        let answer = wide(bomb, &big);
+        assert!(answer.starts_with("error"), "{bomb} gave {answer:.60}");
+    }
+    let updates = format!("\"xxxxxxxx\"{}", "|.+=.".repeat(60));
+    assert!(wide(&updates, &big).starts_with("error"));
     // The same chains where predicates are allowed.
     assert!(run(&text.replace('x', "y"), "1").contains("error"));
     assert!(run(&doubling, "1").contains("error"));
+}
+
+#[test]
+fn a_text_that_nests_too_deep_or_counts_too_far_is_not_read() {
+    let (open, closed) = ("[".repeat(50_000), format!("{}1{}", "[".repeat(90), "]".repeat(90)));
+    let fields = "{\"a\":".repeat(50_000);
+    let digits = "9".repeat(200_000);
+    for text in [&open, &fields, &digits, &format!("[{open}"), &format!("\"a\"{open}")] {
+        for read in ["fromjson", "tonumber", "toboolean", "try fromjson", "[.[]?], fromjson"] {
+            let answer = wide(read, &text.as_str().into());
+            assert!(!answer.contains("[[") && !answer.contains("999"), "{read} of {text:.20} gave {answer:.60}");
+        }
+    }
+    assert!(wide("fromjson | length", &open.as_str().into()).contains("levels"));
+    assert!(run("(fromjson | length) > 3", &serde_json::json!(open).to_string()).contains("error"));
+    assert_eq!(wide("fromjson | flatten", &closed.as_str().into()), "[1]");
+    assert_eq!(wide("fromjson.a", &r#"{"a":"[[[[\"{"}"#.into()), r#""[[[[\"{""#);
+    assert_eq!(wide("\"12.5\" | tonumber", &serde_json::Value::Null), "12.5");
+    assert_eq!(wide("[.[] | tonumber?]", &serde_json::json!(["1", "x", 2])), "[1,2]");
+}
+
+#[test]
+fn an_update_by_an_operator_is_what_it_was() {
+    let value = serde_json::json!({"a": 1, "b": [1, 2]});
+    assert_eq!(wide(".a += 2", &value), r#"{"a":3,"b":[1,2]}"#);
+    assert_eq!(wide(".b[] += .a", &value), r#"{"a":1,"b":[2,3]}"#);
+    assert_eq!(wide(".b[] -= 1 | .a += (.b | length)", &value), r#"{"a":3,"b":[0,1]}"#);
+    assert_eq!(wide("[.a += (1, 2) | .a]", &value), "[2,3]");
+    assert_eq!(wide(".a += (.a += 1 | .a)", &value), r#"{"a":3,"b":[1,2]}"#);
 }
 
 #[test]

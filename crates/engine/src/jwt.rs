@@ -30,6 +30,7 @@ use crate::{
 };
 
 mod key;
+mod pem;
 mod remote;
 mod stored;
 #[cfg(test)]
@@ -78,7 +79,7 @@ impl Default for JwtConfig {
     }
 }
 
-/// A key to be kept: a shared secret, or the public part of a pair as a JSON Web Key.
+/// A key to be kept: a shared secret, or the public part of a pair as a JSON Web Key or as PEM.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     /// `[a-z0-9_.-]{1,64}`.
@@ -231,6 +232,13 @@ impl Jwts {
         keys
     }
 
+    /// The keys of the set that lies elsewhere: its place among them, itself, and when the set was read.
+    pub(crate) fn foreign(&self) -> Vec<(usize, Arc<VerifyingKey>, Timestamp)> {
+        let Some(remote) = &self.remote else { return Vec::new() };
+        let at = remote.read_at();
+        remote.keys().iter().enumerate().map(|(n, key)| (n, Arc::clone(key), at)).collect()
+    }
+
     /// All keys of the hub's own.
     pub fn list(&self) -> Vec<ApiToken> {
         let now = self.desk.now();
@@ -315,7 +323,7 @@ impl Jwts {
             (_, None) => {
                 return Err(Problem::field(
                     "key",
-                    "give the public part as a JSON Web Key; the hub never has the other",
+                    "give the public part as a JSON Web Key or as PEM; the hub never has the other",
                 ));
             }
             (_, Some(_)) => None,

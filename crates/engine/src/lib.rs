@@ -11,22 +11,26 @@
 //! - [`consumers`]: deliveries that remote consumers take, instead of being called.
 //! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
 //!   [`log`]: records and the desks that change them.
+//! - [`connectors`]: calling outside services as their manifests say, with the accounts that the hub has there.
 //! - [`timers`]: durable timers, fired once, for the hub's customers.
 //! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
-//! - [`clock`], [`supervisor`], [`jq`], [`desk`], [`dispatch`]: what they stand on.
+//! - `hide`, [`clock`], [`supervisor`], [`jq`], [`schema`], [`desk`], [`dispatch`], [`document`]: what they stand on.
 
 pub mod alerts;
 pub mod clock;
 pub mod commands;
+pub mod connectors;
 pub mod consumers;
 pub mod deaths;
 pub mod deliveries;
 pub mod delivery;
 pub mod desk;
 pub mod dispatch;
+pub mod document;
 pub mod embed;
 pub mod fate;
 pub mod health;
+mod hide;
 pub mod hub;
 pub mod jq;
 pub mod jwt;
@@ -40,6 +44,7 @@ pub mod quotas;
 pub mod receipts;
 pub mod replays;
 pub mod retention;
+pub mod schema;
 pub mod source;
 pub mod sources;
 pub mod subscription;

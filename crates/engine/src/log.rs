@@ -1,21 +1,21 @@
 //! The log as an operator sees it: verify, checkpoint, redact, export, import, back up.
 
+mod erasure;
 mod transfer;
 mod verify;
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use nexus_core::{
     access::Principal,
     chain::{Checkpoint, Signer},
     event::{NewEvent, Seq},
-    id::EventId,
     problem::Problem,
-    store::{Commit, Head, Lane, Limit, Redact, SeqRange, StoreError},
+    store::{Commit, Head, Lane, Limit, SeqRange, StoreError},
 };
-use serde::Deserialize;
 
 pub use self::{
+    erasure::{Forget, Forgotten, Keeps, RedactRequest, Redacted},
     transfer::{ExportLine, ImportReport},
     verify::{CutReport, Place, VerifyReport, VerifyRequest},
 };
@@ -24,7 +24,6 @@ use self::{
     verify::Walk,
 };
 use crate::{
-    delivery::driver::Change,
     desk::{Desk, refused, unreadable},
     dispatch::Dispatch,
     retention::Touched,
@@ -38,20 +37,6 @@ const OWN_EVENTS: usize = 10_000;
 /// The event that tells of a new epoch.
 const EPOCH_BEGUN: &str = "audit.log.epoch_begun";
 
-/// Whose data to erase, and why.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedactRequest {
-    /// One event.
-    #[serde(default)]
-    pub event_id: Option<EventId>,
-    /// All events of a subject.
-    #[serde(default)]
-    pub subject: Option<String>,
-    /// Kept in the log; name no person here.
-    pub reason: String,
-}
-
 /// The log.
 pub struct Log {
     desk: Desk,
@@ -61,6 +46,7 @@ pub struct Log {
     /// Public keys that may have signed a cut: the present one, then earlier ones.
     keys: Vec<String>,
     touched: Touched,
+    keepers: erasure::Keepers,
 }
 
 impl std::fmt::Debug for Log {
@@ -80,7 +66,7 @@ impl Log {
         touched: Touched,
     ) -> Self {
         let keys = std::iter::once(&*signer).chain(earlier).map(Signer::public_key).collect();
-        Self { desk, dispatch, tail, signer, keys, touched }
+        Self { desk, dispatch, tail, signer, keys, touched, keepers: erasure::Keepers::default() }
     }
 
     /// Looks at the cut that the log begins behind. One that was signed with an earlier key is signed anew with the present
@@ -158,29 +144,6 @@ impl Log {
             }
         }
         Ok(walk.end())
-    }
-
-    /// Erases data and logs who did it. How many events lost theirs.
-    pub async fn redact(&self, request: RedactRequest, by: &Principal) -> Result<u64, Problem> {
-        if request.reason.trim().is_empty() {
-            return Err(Problem::field("reason", "say why; it is kept in the log"));
-        }
-        let what = match (request.event_id, request.subject.clone()) {
-            (Some(id), None) => Redact::Event(id),
-            (None, Some(subject)) => Redact::Subject(subject),
-            _ => return Err(Problem::field("event_id", "give event_id or subject, one of the two")),
-        };
-        let seqs = self.desk.store.redact(what).await.map_err(unreadable)?;
-        // What lies in memory, for sockets or on its way to an endpoint, is to be forgotten too.
-        let erased: HashSet<Seq> = seqs.iter().copied().collect();
-        self.tail.forget(&erased);
-        self.touched.add(seqs.iter().copied());
-        self.dispatch.change(Change::Erased(erased)).await?;
-        // The audit names the seqs, not the subject: a subject can itself be what is to be forgotten.
-        let detail = serde_json::json!({"seqs": seqs.iter().take(1_000).collect::<Vec<_>>(), "count": seqs.len(), "reason": request.reason});
-        let commit = Commit { events: vec![self.desk.audit(by, "log.redacted", &detail)], ..Commit::default() };
-        self.desk.commit(commit).await?;
-        Ok(seqs.len() as u64)
     }
 
     /// A page of events for an export.

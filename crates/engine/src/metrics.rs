@@ -35,9 +35,11 @@ pub struct Metrics {
     /// Attempts by result.
     pub attempts: Family<ByResult, Counter>,
     /// The same by verdict: success, retry, unwell, gone.
-    results: [Counter; 4],
+    results: [Counter; 5],
     /// Time of attempts, per subscription.
     pub reaction_seconds: Family<BySubscription, Histogram>,
+    /// From handing events to the store until they are on disk.
+    pub commit_seconds: Histogram,
     /// Dead letters made.
     pub dead_letters: Counter,
     /// Deliveries waiting to be tried again.
@@ -57,6 +59,8 @@ struct StoreGauges {
     groups: Gauge,
     group_seconds: Gauge<f64, AtomicU64>,
     last_group_seconds: Gauge<f64, AtomicU64>,
+    sync_seconds: Gauge<f64, AtomicU64>,
+    last_sync_seconds: Gauge<f64, AtomicU64>,
     door_items: Gauge,
     door_bytes: Gauge,
     own_items: Gauge,
@@ -67,17 +71,57 @@ struct StoreGauges {
     head: Gauge,
 }
 
+impl StoreGauges {
+    fn declare(&self, r: &mut Registry) {
+        r.register("log_head_seq", "Last seq of the log", self.head.clone());
+        r.register("store_commits", "Commits since the start", self.commits.clone());
+        r.register(
+            "store_groups",
+            "Transactions since the start; commits per group is the batch size",
+            self.groups.clone(),
+        );
+        r.register(
+            "store_group_seconds_total",
+            "Time spent in transactions, syncs included",
+            self.group_seconds.clone(),
+        );
+        r.register(
+            "store_last_group_seconds",
+            "Time of the last transaction, sync included",
+            self.last_group_seconds.clone(),
+        );
+        r.register(
+            "store_sync_seconds_total",
+            "Time spent in COMMITs: writing a group to the write-ahead log, and the fsync",
+            self.sync_seconds.clone(),
+        );
+        r.register(
+            "store_last_sync_seconds",
+            "Time of the last COMMIT, its fsync included",
+            self.last_sync_seconds.clone(),
+        );
+        r.register("store_door_queue_items", "Commits from doors waiting for the writer", self.door_items.clone());
+        r.register("store_door_queue_bytes", "Bytes from doors waiting for the writer", self.door_bytes.clone());
+        r.register("store_own_queue_items", "The hub's own commits waiting for the writer", self.own_items.clone());
+        r.register("store_own_queue_bytes", "Bytes of the hub's own waiting for the writer", self.own_bytes.clone());
+        r.register("store_file_bytes", "Size of the database file", self.file_bytes.clone());
+        r.register("store_wal_bytes", "Size of the write-ahead log", self.wal_bytes.clone());
+        r.register("disk_free_bytes", "Free space where the data lies", self.disk_free.clone());
+    }
+}
+
 impl Metrics {
     /// Declares everything.
     pub fn new() -> Arc<Self> {
         let attempts = Family::<ByResult, Counter>::default();
-        let results = ["success", "retry", "unwell", "gone"];
+        let results = ["success", "retry", "unwell", "gone", "refused"];
         let metrics = Self {
             registry: Mutex::new(Registry::with_prefix("nexus")),
             events: Counter::default(),
             results: results.map(|result| attempts.get_or_create_owned(&ByResult { result })),
             attempts,
             reaction_seconds: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            commit_seconds: Histogram::new(SECONDS),
             dead_letters: Counter::default(),
             retry_queue: Gauge::default(),
             dead_waiting: Gauge::default(),
@@ -94,6 +138,11 @@ impl Metrics {
                 "Time of one delivery attempt, by subscription",
                 m.reaction_seconds.clone(),
             );
+            r.register(
+                "commit_seconds",
+                "From handing published events to the store until they are on disk",
+                m.commit_seconds.clone(),
+            );
             r.register("dead_letters", "Dead letters made since the start", m.dead_letters.clone());
             r.register("dead_letters_waiting", "Dead letters that wait for a person", m.dead_waiting.clone());
             r.register("retry_queue_size", "Deliveries that wait to be tried again", m.retry_queue.clone());
@@ -103,31 +152,7 @@ impl Metrics {
                 m.lag.clone(),
             );
             r.register("breaker_state", "Breaker per subscription: 0 closed, 1 half open, 2 open", m.breaker.clone());
-            let s = &m.store;
-            r.register("log_head_seq", "Last seq of the log", s.head.clone());
-            r.register("store_commits", "Commits since the start", s.commits.clone());
-            r.register(
-                "store_groups",
-                "Transactions since the start; commits per group is the batch size",
-                s.groups.clone(),
-            );
-            r.register(
-                "store_group_seconds_total",
-                "Time spent in transactions, syncs included",
-                s.group_seconds.clone(),
-            );
-            r.register(
-                "store_last_group_seconds",
-                "Time of the last transaction, sync included",
-                s.last_group_seconds.clone(),
-            );
-            r.register("store_door_queue_items", "Commits from doors waiting for the writer", s.door_items.clone());
-            r.register("store_door_queue_bytes", "Bytes from doors waiting for the writer", s.door_bytes.clone());
-            r.register("store_own_queue_items", "The hub's own commits waiting for the writer", s.own_items.clone());
-            r.register("store_own_queue_bytes", "Bytes of the hub's own waiting for the writer", s.own_bytes.clone());
-            r.register("store_file_bytes", "Size of the database file", s.file_bytes.clone());
-            r.register("store_wal_bytes", "Size of the write-ahead log", s.wal_bytes.clone());
-            r.register("disk_free_bytes", "Free space where the data lies", s.disk_free.clone());
+            m.store.declare(r);
         });
         Arc::new(metrics)
     }
@@ -153,12 +178,13 @@ impl Metrics {
 
     /// An attempt was answered.
     pub fn attempted(&self, verdict: Verdict) {
-        let [success, retry, unwell, gone] = &self.results;
+        let [success, retry, unwell, gone, refused] = &self.results;
         match verdict {
             Verdict::Success => success.inc(),
             Verdict::Retry => retry.inc(),
             Verdict::RetryUnwell => unwell.inc(),
             Verdict::Gone => gone.inc(),
+            Verdict::Refused => refused.inc(),
         };
     }
 
@@ -179,6 +205,8 @@ impl Metrics {
         set(&s.groups, stats.groups);
         s.group_seconds.set(stats.group_seconds);
         s.last_group_seconds.set(stats.last_group_seconds);
+        s.sync_seconds.set(stats.sync_seconds);
+        s.last_sync_seconds.set(stats.last_sync_seconds);
         set(&s.door_items, stats.door_queue_items);
         set(&s.door_bytes, stats.door_queue_bytes);
         set(&s.own_items, stats.own_queue_items);

@@ -13,7 +13,7 @@ use nexus_core::{
     chain::Signer,
     event::Seq,
     limits::RECEIPT_RETENTION,
-    store::{Commit, StoreError, Trim},
+    store::{Commit, StoreError, Trim, WEIGHED_EVENTS},
     time::Timestamp,
     topic::TopicFilter,
 };
@@ -171,6 +171,10 @@ impl Retention {
         if types.is_empty() || erase_before <= 1 {
             return Ok(());
         }
+        // First it is told, then it is done: whatever ends the process in between, nobody loses anything unawares.
+        if oldest < erase_before {
+            self.report_gap(rule, types.clone(), oldest, erase_before).await?;
+        }
         let mut erased = 0;
         let mut whole = false;
         for _ in 0..STEPS {
@@ -191,9 +195,6 @@ impl Retention {
         if erased > 0 {
             self.forget(place, erase_before, whole).await;
         }
-        if erased > 0 && oldest < erase_before {
-            self.report_gap(rule, oldest, erase_before).await?;
-        }
         Ok(())
     }
 
@@ -210,14 +211,37 @@ impl Retention {
         self.ledger.lock().await.touch(from.min(erase_before), erase_before);
     }
 
-    /// Someone had not been delivered to: what was lost is said in the log.
-    async fn report_gap(&self, rule: &RetentionRule, from: Seq, until: Seq) -> Result<(), String> {
-        let last = {
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-            reported.insert(rule.filter.as_str().to_owned(), until)
+    /// The first event of the rule in `from..until` whose data is still there.
+    async fn first_there(&self, rule: &RetentionRule, mut from: Seq, until: Seq) -> Result<Option<Seq>, StoreError> {
+        while from < until {
+            let last = until.min(from.saturating_add(WEIGHED_EVENTS)) - 1;
+            let weights = self.desk.store.weights(from, last).await?;
+            if let Some(found) = weights.iter().find(|w| rule.filter.matches(w.topic.as_str())) {
+                return Ok(Some(found.seq));
+            }
+            from = last + 1;
+        }
+        Ok(None)
+    }
+
+    /// Someone whom these types concern has not been delivered to: what will be lost is said in the log.
+    async fn report_gap(&self, rule: &RetentionRule, types: Vec<String>, from: Seq, until: Seq) -> Result<(), String> {
+        let name = rule.filter.as_str();
+        let told = {
+            let reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+            reported.get(name).copied().unwrap_or(0)
         };
-        let from = from.max(last.unwrap_or(0));
-        let behind = self.dispatch.ask(move |machine, _| machine.behind(until)).await.map_err(|e| e.message)?;
+        let first = self.first_there(rule, from.max(told), until).await.map_err(|e| e.to_string())?;
+        if let Some(first) = first {
+            self.tell_gap(rule, types, first, until).await?;
+        }
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.insert(name.to_owned(), until.max(told));
+        Ok(())
+    }
+
+    async fn tell_gap(&self, rule: &RetentionRule, types: Vec<String>, from: Seq, until: Seq) -> Result<(), String> {
+        let behind = self.dispatch.ask(move |machine, _| machine.behind(until, &types)).await.map_err(|e| e.message)?;
         let mut events = Vec::new();
         for (name, position) in behind {
             let detail = serde_json::json!({

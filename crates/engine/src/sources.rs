@@ -28,6 +28,9 @@ use crate::{
 /// Sources that exist without being added: their preset, and whether `NEXUS_SECRET_KEY` is theirs.
 const BUILT_IN: [(&str, &str); 3] = [("nexus", "nexus"), ("flowpay", "flowpay"), ("factory", "factory")];
 
+/// The variable of the secret that all built-in sources share; with `_SOURCE` behind it, that of one source.
+const SHARED_VARIABLE: &str = "NEXUS_SECRET_KEY";
+
 /// The sources in force.
 #[derive(Debug, Default)]
 pub struct SourceSet(BTreeMap<String, Arc<ActiveSource>>);
@@ -49,6 +52,8 @@ impl SourceSet {
 pub struct EnvironmentSecrets {
     /// Of source `nexus`, and of `flowpay` and `factory` while they have none of their own.
     pub shared: Option<Secret>,
+    /// The variable that gave it, where that was not `NEXUS_SECRET_KEY`.
+    pub shared_variable: Option<String>,
     /// By source id in lower case.
     pub by_source: BTreeMap<String, Secret>,
 }
@@ -60,6 +65,7 @@ pub struct Sources {
     vault: Arc<Vault>,
     shelf: Shelf<Source>,
     environment: EnvironmentSecrets,
+    opened_at: Timestamp,
     permissions: RwLock<Option<BTreeMap<String, Vec<TopicFilter>>>>,
     active: RwLock<Arc<SourceSet>>,
 }
@@ -70,6 +76,7 @@ impl Sources {
         let stored: Vec<(Source, u64)> = desk.load().await?;
         let shelf = stored.into_iter().map(|(s, v)| (s.id.clone(), (s, v))).collect::<BTreeMap<_, _>>();
         let sources = Self {
+            opened_at: desk.now(),
             desk,
             vault,
             shelf: RwLock::new(shelf),
@@ -79,6 +86,27 @@ impl Sources {
         };
         sources.refresh();
         Ok(sources)
+    }
+
+    /// The variables of the environment that hold secrets, the source of each, and since when the hub has them. Never the
+    /// secrets.
+    pub(crate) fn environment(&self) -> Vec<(String, String, Timestamp)> {
+        let shelf = self.shelf.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut by_variable: BTreeMap<String, &str> = BTreeMap::new();
+        for id in self.environment.by_source.keys() {
+            // One variable names `a-b` as well as `a_b`: it is of the one that exists.
+            let variable = format!("{SHARED_VARIABLE}_{}", id.replace('-', "_").to_ascii_uppercase());
+            let owner = by_variable.entry(variable).or_insert(id);
+            if shelf.contains_key(id) {
+                *owner = id;
+            }
+        }
+        let shared = self.environment.shared.iter().map(|_| {
+            let variable = self.environment.shared_variable.as_deref().unwrap_or(SHARED_VARIABLE);
+            (variable.to_owned(), "nexus".to_owned(), self.opened_at)
+        });
+        let own = by_variable.into_iter().map(|(variable, id)| (variable, id.to_owned(), self.opened_at));
+        shared.chain(own).collect()
     }
 
     /// The sources in force now.

@@ -44,6 +44,9 @@ pub enum Target {
     Handler {
         /// The name it was registered under.
         name: String,
+        /// What of it is meant, where it serves several.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        argument: Option<String>,
     },
     /// Nobody is called: remote consumers take what is offered, under a lease of one attempt's time.
     Consumer {},
@@ -295,7 +298,10 @@ impl<'de> Deserialize<'de> for RetryInput {
         let value = serde_json::Value::deserialize(d)?;
         match value {
             serde_json::Value::String(text) => text.parse().map(Self).map_err(serde::de::Error::custom),
-            other => serde_json::from_value(other).map(Self).map_err(serde::de::Error::custom),
+            schedule @ serde_json::Value::Object(_) => {
+                serde_json::from_value(schedule).map(Self).map_err(serde::de::Error::custom)
+            }
+            _ => Err(serde::de::Error::custom("must be a text such as 1s,5s,30s, or a schedule as an object")),
         }
     }
 }

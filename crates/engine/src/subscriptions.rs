@@ -7,85 +7,25 @@ use std::{
 
 use nexus_core::{
     access::Principal,
-    breaker::BreakerState,
-    event::{Priority, Seq, StoredEvent},
-    id::EventId,
+    event::{Seq, StoredEvent},
     problem::{Code, Problem},
-    retry::RetrySchedule,
     store::{Commit, Entry, Guard, Key, Position, SubNo, Write},
-    time::Timestamp,
-    topic::{Topic, TopicFilter},
 };
-use nexus_outbound::{Reach, check_url};
-use serde::Serialize;
 
 use crate::{
-    delivery::{
-        attempt::{Delivery, Exchange, Sender},
-        driver::Change,
-        machine::{Machine, Now},
-        spec::Spec,
-        state::{Mode, State},
-    },
-    desk::{Created, Desk, Shelf, check_name},
+    delivery::{attempt::Sender, driver::Change, spec::Spec},
+    desk::{Created, Desk, Shelf},
     dispatch::Dispatch,
-    jq::Jq,
     subscription::{Activity, NewSubscription, Revision, Subscription, SubscriptionPatch, Target},
     vault::Vault,
 };
 
-/// How a subscription stands.
-#[derive(Clone, Debug, Serialize)]
-pub struct SubscriptionStatus {
-    /// Its name.
-    pub name: String,
-    /// `active`, `paused` or `disabled`.
-    pub state: &'static str,
-    /// Why it is paused or disabled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// `live` (keeps up) or `behind` (reads the log by itself).
-    pub mode: &'static str,
-    /// Events of the log between its position and the head; not all of them need match.
-    pub lag: u64,
-    /// First seq that is not settled.
-    pub position: Seq,
-    /// Events held in memory.
-    pub waiting: usize,
-    /// Requests out.
-    pub in_flight: usize,
-    /// Deliveries that will be tried again.
-    pub retrying: usize,
-    /// Dead letters.
-    pub dead: u64,
-    /// `closed`, `open` or `half_open`.
-    pub breaker: BreakerState,
-    /// What it waits for, if it waits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting_for: Option<String>,
-    /// Until when, ISO 8601.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting_until: Option<String>,
-    /// The last failure, in this process.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// The last success, in this process, ISO 8601.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_success_at: Option<String>,
-}
+mod define;
+mod sample;
+mod status;
 
-/// An endpoint and the subscriptions that deliver to it.
-#[derive(Clone, Debug, Serialize)]
-pub struct EndpointStatus {
-    /// Its URL, or `handler:NAME`.
-    pub url: String,
-    /// Subscriptions.
-    pub subscriptions: Vec<String>,
-    /// The worst of their breakers.
-    pub breaker: BreakerState,
-    /// Requests out.
-    pub in_flight: usize,
-}
+use self::define::same;
+pub use self::status::{EndpointStatus, SubscriptionStatus, why};
 
 /// The subscription desk.
 #[derive(Debug)]
@@ -296,102 +236,6 @@ impl Subscriptions {
         last.unwrap_or(0).max(head + 1)
     }
 
-    /// Checks everything a caller said, and fills in the defaults.
-    fn build(&self, new: NewSubscription, by: &Principal) -> Result<(Subscription, Option<String>), Problem> {
-        check_name("name", &new.name)?;
-        let now = self.desk.now();
-        let filters: Vec<TopicFilter> = new.filter.into_iter().chain(new.filters).collect();
-        let target = match (new.url, new.target) {
-            (Some(url), None) => Target::Webhook { url, headers: BTreeMap::new() },
-            (None, Some(target)) => target,
-            (None, None) => return Err(Problem::field("url", "say where to deliver: url for a webhook, or target")),
-            (Some(_), Some(_)) => return Err(Problem::field("url", "give url or target, not both")),
-        };
-        let activity = if new.active {
-            Activity::Active
-        } else {
-            Activity::Paused { reason: "created paused".into(), since: now }
-        };
-        let subscription = Subscription {
-            name: new.name,
-            no: 0,
-            revision: 1,
-            filters,
-            predicate: new.predicate.filter(|p| !p.is_empty()),
-            target,
-            secret: None,
-            private: by.may("endpoints:private"),
-            ordered: new.ordered,
-            key: new.key,
-            on_dead: new.on_dead,
-            concurrency: new.concurrency.unwrap_or(16),
-            retry: new.retry.map_or_else(RetrySchedule::default, |r| r.0),
-            max_attempts: new.max_attempts.unwrap_or(10),
-            timeout_ms: new.timeout_ms.unwrap_or(15_000),
-            keep_exchanges: new.keep_exchanges,
-            activity,
-            since_seq: 0,
-            created_at: now,
-            updated_at: now,
-        };
-        self.check(&subscription)?;
-        Ok((subscription, new.secret))
-    }
-
-    fn check(&self, s: &Subscription) -> Result<(), Problem> {
-        if s.filters.is_empty() || s.filters.len() > 64 {
-            return Err(Problem::field("filters", "name 1 to 64 topics or filters, for example payment.*"));
-        }
-        for (field, text) in [("predicate", &s.predicate), ("key", &s.key)] {
-            if let Some(text) = text {
-                Jq::compile(text).map_err(|e| Problem::field(field, e.to_string()))?;
-            }
-        }
-        for (field, value, range) in [
-            ("concurrency", u64::from(s.concurrency), 1..=1024),
-            ("max_attempts", u64::from(s.max_attempts), 1..=100),
-            ("timeout_ms", s.timeout_ms, 100..=60_000),
-        ] {
-            if !range.contains(&value) {
-                return Err(Problem::field(
-                    field,
-                    format!("{value} is not within {} to {}", range.start(), range.end()),
-                ));
-            }
-        }
-        if let RetrySchedule::Explicit { waits_ms } = &s.retry
-            && (waits_ms.is_empty() || waits_ms.len() > 100)
-        {
-            return Err(Problem::field("retry", "give 1 to 100 waits, for example 1s,5s,30s"));
-        }
-        self.check_target(s)
-    }
-
-    fn check_target(&self, s: &Subscription) -> Result<(), Problem> {
-        let reach = if s.private { Reach::Private } else { Reach::Public };
-        if let Some(url) = s.target.url().filter(|u| !u.contains("${secret:")) {
-            check_url(url, reach).map_err(|e| Problem::field("url", e.message))?;
-        }
-        match &s.target {
-            Target::Webhook { headers, .. } => check_headers(headers),
-            Target::Http { url, headers, body, method } => {
-                let expressions = [url.strip_prefix('='), body.as_deref()];
-                for expression in expressions.into_iter().flatten() {
-                    Jq::compile(expression).map_err(|e| Problem::field("target", e.to_string()))?;
-                }
-                if !method.bytes().all(|b| b.is_ascii_uppercase()) || !(1..=16).contains(&method.len()) {
-                    return Err(Problem::field("target.method", format!("{method:?} is no HTTP method such as POST")));
-                }
-                check_headers(headers)
-            }
-            Target::Handler { name } if self.sender.has_handler(name) => Ok(()),
-            Target::Handler { name } => {
-                Err(Problem::field("target.name", format!("no handler {name:?} is registered")))
-            }
-            Target::Consumer {} => Ok(()),
-        }
-    }
-
     /// Changes a subscription. What it has already read goes by its earlier rule.
     pub async fn update(
         &self,
@@ -535,188 +379,5 @@ impl Subscriptions {
         }
         hold.apply(Change::Remove(s.no));
         Ok(())
-    }
-
-    /// Sends a sample to its endpoint, once and outside the log, and shows the whole exchange.
-    pub async fn test(&self, name: &str, sample: Option<serde_json::Value>) -> Result<Exchange, Problem> {
-        let s = self.get(name)?;
-        let spec = Spec::compile(s, &[]).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
-        let topic = spec.subscription.filters.iter().find_map(TopicFilter::exact);
-        let event = self.sample(topic, sample.unwrap_or_else(|| serde_json::json!({"test": true})))?;
-        let delivery = Delivery { spec: &spec, generation: 0, attempt: 1 };
-        self.sender.test(&event, delivery).await.map_err(|e| Problem::new(Code::Invalid, e))
-    }
-
-    fn sample(&self, topic: Option<Topic>, payload: serde_json::Value) -> Result<StoredEvent, Problem> {
-        let now = self.desk.now();
-        Ok(StoredEvent {
-            seq: 0,
-            id: EventId::from_bytes(self.desk.random()?),
-            topic: topic.unwrap_or_else(|| Topic::from_canonical("nexus.test")),
-            source: "hub".into(),
-            subject: None,
-            time: now,
-            received: now,
-            priority: Priority::Normal,
-            correlation: None,
-            causation: None,
-            depth: 0,
-            attributes: None,
-            data: nexus_core::event::Data::Present { salt: [0; 16], json: payload.to_string().into() },
-            hash: [0; 32],
-        })
-    }
-
-    /// How one stands.
-    pub async fn status(&self, name: &str) -> Result<SubscriptionStatus, Problem> {
-        let s = self.get(name)?;
-        let counts = self.desk.store.exception_counts().await.map_err(crate::desk::unreadable)?;
-        let dead = counts
-            .iter()
-            .filter(|(no, state, _)| *no == s.no && *state == nexus_core::store::ExceptionState::Dead)
-            .map(|(.., n)| n)
-            .sum();
-        let found = self.dispatch.state(s.no, move |machine, state, now| status(machine, state, now, dead)).await?;
-        found.ok_or_else(|| Problem::new(Code::NotFound, format!("there is no subscription {name:?}"))).map(
-            |mut found| {
-                if let Activity::Paused { reason, .. } | Activity::Disabled { reason, .. } = &s.activity {
-                    found.reason = Some(reason.clone());
-                }
-                found.state = match s.activity {
-                    Activity::Active => "active",
-                    Activity::Paused { .. } => "paused",
-                    Activity::Disabled { .. } => "disabled",
-                };
-                found
-            },
-        )
-    }
-
-    /// Every endpoint with its breaker.
-    pub async fn endpoints(&self) -> Result<Vec<EndpointStatus>, Problem> {
-        self.dispatch
-            .ask(|machine, now| {
-                let mut found: BTreeMap<String, EndpointStatus> = BTreeMap::new();
-                for (_, state) in machine.states() {
-                    let s = &state.spec.subscription;
-                    let url = match &s.target {
-                        Target::Webhook { url, .. } | Target::Http { url, .. } => url.clone(),
-                        Target::Handler { name } => format!("handler:{name}"),
-                        Target::Consumer {} => format!("consumer:{}", s.name),
-                    };
-                    let entry = found.entry(url.clone()).or_insert_with(|| EndpointStatus {
-                        url,
-                        subscriptions: Vec::new(),
-                        breaker: BreakerState::Closed,
-                        in_flight: 0,
-                    });
-                    entry.subscriptions.push(s.name.clone());
-                    entry.in_flight += state.in_flight.len();
-                    let breaker = state.breaker.state(now.mono);
-                    if breaker != BreakerState::Closed {
-                        entry.breaker = breaker;
-                    }
-                }
-                found.into_values().collect()
-            })
-            .await
-    }
-}
-
-/// The subscription, if it is as `new` says.
-fn same(new: &NewSubscription, found: Subscription) -> Result<Created<Subscription>, Problem> {
-    let filters: Vec<&TopicFilter> = new.filter.iter().chain(&new.filters).collect();
-    let target = match &new.url {
-        Some(url) => found.target.url() == Some(url.as_str()),
-        None => new.target.as_ref().is_none_or(|t| *t == found.target),
-    };
-    let differs = [
-        ("filters", filters != found.filters.iter().collect::<Vec<_>>()),
-        ("predicate", new.predicate.as_deref().unwrap_or_default() != found.predicate.as_deref().unwrap_or_default()),
-        ("target", !target),
-        ("ordered", new.ordered != found.ordered),
-        ("key", new.key != found.key),
-        ("concurrency", new.concurrency.is_some_and(|n| n != found.concurrency)),
-        ("retry", new.retry.as_ref().is_some_and(|r| r.0 != found.retry)),
-        ("max_attempts", new.max_attempts.is_some_and(|n| n != found.max_attempts)),
-        ("timeout_ms", new.timeout_ms.is_some_and(|n| n != found.timeout_ms)),
-    ];
-    let differing: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(field, _)| *field).collect();
-    if differing.is_empty() {
-        return Ok(Created { value: found, secret: None });
-    }
-    let message = format!(
-        "subscription {:?} exists with another {}; change it, or ask for another name",
-        found.name,
-        differing.join(", ")
-    );
-    let mut problem = Problem::new(Code::Conflict, message);
-    problem.details = differing.iter().map(|f| ((*f).to_owned(), "differs".to_owned())).collect();
-    Err(problem)
-}
-
-fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), Problem> {
-    for (name, value) in headers {
-        if name.parse::<http::HeaderName>().is_err() {
-            return Err(Problem::field("target.headers", format!("{name:?} is no header name")));
-        }
-        if let Some(expression) = value.strip_prefix('=') {
-            Jq::compile(expression).map_err(|e| Problem::field("target.headers", e.to_string()))?;
-        }
-    }
-    Ok(())
-}
-
-/// How a subscription stands, as far as the machine knows.
-fn status(machine: &Machine, state: &State, now: Now, dead: u64) -> SubscriptionStatus {
-    let position = match state.mode {
-        Mode::Live => state.first_open().unwrap_or(machine.head() + 1),
-        Mode::Behind => state.log_lanes().iter().map(|l| state.lanes[usize::from(*l)].position()).min().unwrap_or(0),
-    };
-    let (waiting_for, waiting_until) = why(state, now);
-    SubscriptionStatus {
-        name: state.spec.subscription.name.clone(),
-        state: "active",
-        reason: None,
-        mode: if state.mode == Mode::Live { "live" } else { "behind" },
-        lag: (machine.head() + 1).saturating_sub(position),
-        position,
-        waiting: state.waiting(),
-        in_flight: state.in_flight.len(),
-        retrying: state.retrying(),
-        dead,
-        breaker: state.breaker.state(now.mono),
-        waiting_for,
-        waiting_until: waiting_until.map(|t| t.to_string()),
-        last_error: state.last_error.clone(),
-        last_success_at: state.last_success.map(|t| t.to_string()),
-    }
-}
-
-/// What a subscription waits for, and until when.
-pub fn why(state: &State, now: Now) -> (Option<String>, Option<Timestamp>) {
-    if !state.active {
-        return (Some("a person to resume it".into()), None);
-    }
-    match state.breaker.state(now.mono) {
-        BreakerState::Open => {
-            let left = state.breaker.open_until().unwrap_or_default().saturating_sub(now.mono);
-            return (Some("its endpoint's breaker to let a probe through".into()), Some(now.wall.plus(left)));
-        }
-        BreakerState::HalfOpen => return (Some("the answer to a probe".into()), None),
-        BreakerState::Closed => {}
-    }
-    if let Some(key) = state.crowded.iter().next() {
-        return (Some(format!("the events that wait behind key {key:?}, before it reads on")), None);
-    }
-    if state.in_flight.len() >= usize::from(state.spec.subscription.concurrency) {
-        if state.spec.subscription.target.is_consumer() {
-            return (Some("a consumer to take what it is offered, or to acknowledge what it took".into()), None);
-        }
-        return (Some("one of its requests to be answered".into()), None);
-    }
-    match state.retries.first() {
-        Some((at, ..)) => (Some("its next retry".into()), Some(*at)),
-        None => (None, None),
     }
 }

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use futures_util::{StreamExt, stream};
 use nexus_core::{
     problem::Problem,
     store::{Commit, Lane, Timer, TimerWrite},
+    time::Timestamp,
 };
 
 use crate::{clock::SystemClock, desk::Desk};
@@ -45,6 +46,8 @@ pub struct Timers {
     test_clock: Option<SystemClock>,
     handlers: RwLock<BTreeMap<&'static str, Arc<dyn OnTimer>>>,
     runs: AtomicBool,
+    /// The due time that is slept for; `None` while something is handled.
+    asleep: Mutex<Option<Option<Timestamp>>>,
 }
 
 impl std::fmt::Debug for Timers {
@@ -55,7 +58,7 @@ impl std::fmt::Debug for Timers {
 
 impl Timers {
     pub(crate) fn new(desk: Desk, test_clock: Option<SystemClock>) -> Self {
-        Self { desk, test_clock, handlers: RwLock::default(), runs: AtomicBool::new(false) }
+        Self { desk, test_clock, handlers: RwLock::default(), runs: AtomicBool::new(false), asleep: Mutex::default() }
     }
 
     /// Timers of this kind go to `handler`. Before [`crate::Hub::start_timers`].
@@ -73,25 +76,35 @@ impl Timers {
                 continue;
             }
             let next = self.desk.store.next_due().await.ok().flatten();
-            let wait = next.map_or(Duration::MAX, |at| at.since(self.desk.now()));
             tokio::select! {
-                () = self.sleep(wait) => {}
+                () = self.sleep(next) => {}
                 () = self.desk.timers_set() => {}
             }
+            self.note(None);
         }
     }
 
     /// An advance of the test clock stops at the next timer, not at each look in between.
-    async fn sleep(&self, wait: Duration) {
+    async fn sleep(&self, next: Option<Timestamp>) {
+        let wait = next.map_or(Duration::MAX, |at| at.since(self.desk.now()));
         match &self.test_clock {
             Some(clock) if wait > LONGEST_SLEEP => {
                 let doze = clock.doze(LONGEST_SLEEP);
                 // Never polled to its end, but registered: where the advance stops next.
                 let _stop = (wait < Duration::MAX).then(|| self.desk.clock.sleep(wait));
+                self.note(Some(next));
                 doze.await;
             }
-            _ => self.desk.clock.sleep(wait.min(LONGEST_SLEEP)).await,
+            _ => {
+                let sleep = self.desk.clock.sleep(wait.min(LONGEST_SLEEP));
+                self.note(Some(next));
+                sleep.await;
+            }
         }
+    }
+
+    fn note(&self, asleep: Option<Option<Timestamp>>) {
+        *self.asleep.lock().unwrap_or_else(PoisonError::into_inner) = asleep;
     }
 
     async fn fire_due(&self) -> Result<(), Problem> {
@@ -138,13 +151,16 @@ impl Timers {
         let _ = self.desk.store.commit(commit).await;
     }
 
-    /// Whether nothing is due.
+    /// Whether nothing is due, and the next that will be is slept for.
     pub(crate) async fn are_quiet(&self) -> bool {
         if !self.runs.load(Ordering::Acquire) {
             return true;
         }
         match self.desk.store.next_due().await {
-            Ok(next) => next.is_none_or(|at| at > self.desk.now()),
+            Ok(next) => {
+                let asleep = *self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+                next.is_none_or(|at| at > self.desk.now()) && asleep == Some(next)
+            }
             Err(_) => true,
         }
     }

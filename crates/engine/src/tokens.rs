@@ -31,6 +31,7 @@ mod kinds;
 mod stored;
 mod uses;
 
+pub(crate) use self::stored::Life;
 pub use self::{
     kinds::{Credentials, Rotation},
     stored::{ApiToken, Kind, Status, StoredToken},

@@ -93,6 +93,14 @@ pub struct Open {
     from: Timestamp,
 }
 
+impl Open {
+    /// Begun earlier than it was opened.
+    #[must_use]
+    pub fn since(self, from: Timestamp) -> Self {
+        Self { from, ..self }
+    }
+}
+
 /// Makes spans. Cheap to clone; does nothing but pass contexts on when no endpoint is configured.
 #[derive(Clone)]
 pub struct Tracer {

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desk::{Desk, check_name},
+    hide::Hider,
     plan::Plan,
 };
 
@@ -314,6 +315,11 @@ impl Vault {
 
     /// Replaces each `${secret:NAME}` in `text`; the names that are missing are the error.
     pub fn expand(&self, text: &str) -> Result<String, String> {
+        self.expand_hiding(text, &mut Hider::default())
+    }
+
+    /// The same, and `hider` knows from then on what was put in.
+    pub(crate) fn expand_hiding(&self, text: &str, hider: &mut Hider) -> Result<String, String> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(start) = rest.find("${secret:") {
@@ -322,6 +328,7 @@ impl Vault {
             let Some(end) = tail.find('}') else { break };
             let name = &tail["${secret:".len()..end];
             let secret = self.get(&format!("named/{name}")).ok_or_else(|| format!("there is no secret {name:?}"))?;
+            hider.add(name, &secret);
             out.push_str(secret.expose());
             rest = &tail[end + 1..];
         }

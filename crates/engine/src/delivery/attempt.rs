@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use nexus_core::{
     event::StoredEvent,
+    problem::Problem,
     retry::{Verdict, classify},
     sign::hex,
-    time::Clock,
+    time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, Reach, Request};
 use ring::digest;
@@ -20,8 +21,10 @@ use super::{
     spec::{Spec, view},
 };
 use crate::{
+    connectors::http_date,
+    hide::Hider,
     subscription::Target,
-    trace::{Context, Kind, Tracer},
+    trace::{Context, Kind, Open, Tracer},
     vault::Vault,
 };
 
@@ -43,11 +46,47 @@ static CAUSATION_ID: HeaderName = HeaderName::from_static("x-causation-id");
 static CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
+/// What a handler is told beside the event.
+#[derive(Clone, Copy, Debug)]
+pub struct Handed<'a> {
+    /// The same at every attempt.
+    pub delivery_id: &'a str,
+    /// What of the handler the subscription means.
+    pub argument: Option<&'a str>,
+}
+
+/// Why a handler did not take an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unhandled {
+    /// What it is, for people.
+    pub reason: String,
+    /// It would be refused whenever it is tried: it is a dead letter at once.
+    pub dead: bool,
+}
+
+impl From<String> for Unhandled {
+    fn from(reason: String) -> Self {
+        Self { reason, dead: false }
+    }
+}
+
+impl From<&str> for Unhandled {
+    fn from(reason: &str) -> Self {
+        reason.to_owned().into()
+    }
+}
+
+impl From<Problem> for Unhandled {
+    fn from(problem: Problem) -> Self {
+        problem.message.into()
+    }
+}
+
 /// A function of this process that takes events.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// Handles one event; an error is a failed attempt. May be called again with the same `delivery_id`.
-    async fn handle(&self, event: &StoredEvent, delivery_id: &str) -> Result<(), String>;
+    /// Handles one event; an error is a failed attempt. May be called again with the same delivery id.
+    async fn handle(&self, event: &StoredEvent, handed: Handed<'_>) -> Result<(), Unhandled>;
 }
 
 /// A request and what came of it, as shown to a person who tests an endpoint.
@@ -122,6 +161,11 @@ pub fn delivery_id(sub: u32, event: &StoredEvent, generation: u32) -> String {
     format!("msg_{}", hex(&context.finish().as_ref()[..16]))
 }
 
+/// The trace that an event belongs to.
+fn context(event: &StoredEvent) -> Option<Context> {
+    event.attributes.as_ref().and_then(|_| Context::parse(&event.attributes().traceparent?))
+}
+
 impl Sender {
     /// Over this client, these secrets and handlers.
     pub fn new(
@@ -146,31 +190,44 @@ impl Sender {
 
     /// Makes one attempt, as a span of the event's trace.
     pub async fn attempt(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Answer {
-        let parent = event.attributes.as_ref().and_then(|_| Context::parse(&event.attributes().traceparent?));
+        let parent = context(event);
         let span = self.tracer.begin("deliver", parent.as_ref(), Kind::Client);
         let context = span.as_ref().map(|s| s.context).or(parent);
         let answer = self.send(event, delivery, context).await;
-        if let Some(span) = span {
-            let attributes = vec![
-                ("nexus.event.id", event.id.to_string()),
-                ("nexus.event.type", event.topic.to_string()),
-                ("nexus.subscription", delivery.spec.subscription.name.clone()),
-                ("nexus.attempt", delivery.attempt.to_string()),
-                ("http.response.status_code", answer.status.map(|s| s.to_string()).unwrap_or_default()),
-            ];
-            self.tracer.end(span, attributes, answer.error.clone());
-        }
+        self.told(span, event, delivery, &answer);
         answer
+    }
+
+    /// An attempt that a consumer made, as a span of the event's trace: from when it took the event to its answer.
+    pub fn consumed(&self, event: &StoredEvent, delivery: Delivery<'_>, answer: &Answer) {
+        let span = self.tracer.begin("deliver", context(event).as_ref(), Kind::Internal);
+        self.told(span.map(|span| span.since(answer.started)), event, delivery, answer);
+    }
+
+    fn told(&self, span: Option<Open>, event: &StoredEvent, delivery: Delivery<'_>, answer: &Answer) {
+        let Some(span) = span else { return };
+        let mut attributes = vec![
+            ("nexus.event.id", event.id.to_string()),
+            ("nexus.event.type", event.topic.to_string()),
+            ("nexus.subscription", delivery.spec.subscription.name.clone()),
+            ("nexus.attempt", delivery.attempt.to_string()),
+        ];
+        attributes.extend(answer.status.map(|status| ("http.response.status_code", status.to_string())));
+        self.tracer.end(span, attributes, answer.error.clone());
     }
 
     async fn send(&self, event: &StoredEvent, delivery: Delivery<'_>, context: Option<Context>) -> Answer {
         let started = self.clock.now();
         let begun = self.clock.mono();
-        if let Target::Handler { name } = &delivery.spec.subscription.target {
-            let result = self.call(name, event, delivery).await;
-            let verdict = if result.is_ok() { Verdict::Success } else { Verdict::Retry };
+        if let Target::Handler { name, argument } = &delivery.spec.subscription.target {
+            let result = self.call(name, argument.as_deref(), event, delivery).await;
+            let verdict = match &result {
+                Ok(()) => Verdict::Success,
+                Err(Unhandled { dead: false, .. }) => Verdict::Retry,
+                Err(Unhandled { dead: true, .. }) => Verdict::Refused,
+            };
             let latency = self.clock.mono().saturating_sub(begun);
-            let error = result.err();
+            let error = result.err().map(|unhandled| unhandled.reason);
             return Answer {
                 verdict,
                 status: None,
@@ -184,8 +241,8 @@ impl Sender {
             };
         }
         let keep = delivery.spec.subscription.keep_exchanges;
-        let request = match self.request(event, delivery, context) {
-            Ok(request) => request,
+        let (request, hider) = match self.request(event, delivery, context) {
+            Ok(built) => built,
             // The event or the configuration is at fault, not the endpoint.
             Err(error) => {
                 let mut answer = failed(error, started, Duration::ZERO);
@@ -193,8 +250,9 @@ impl Sender {
                 return answer;
             }
         };
-        let line = format!("{} {}", request.method, request.url);
-        let request_head = keep.then(|| format!("{line}\n{}", head(&request.body)));
+        // What is kept lies in the data folder as it is: no secret goes into it, also where an endpoint repeats one.
+        let line = hider.text(&format!("{} {}", request.method, request.url));
+        let request_head = keep.then(|| format!("{line}\n{}", head(&request.body, &hider)));
         match self.client.send(request).await {
             Ok(response) => {
                 let status = response.status.as_u16();
@@ -204,18 +262,18 @@ impl Sender {
                     verdict,
                     status: Some(status),
                     error: (!success).then(|| format!("the endpoint answered {status}")),
-                    retry_after: retry_after(&response.headers),
+                    retry_after: retry_after(&response.headers, self.clock.now()),
                     retry_in: None,
                     started,
                     latency: response.latency,
                     request_head: request_head.or_else(|| (!success).then_some(line)),
-                    response_head: (keep || !success).then(|| head(&response.body_head)),
+                    response_head: (keep || !success).then(|| head(&response.body_head, &hider)),
                 }
             }
             Err(error) => {
                 // An answer whose body would not end still was an answer.
                 let verdict = classify(error.status);
-                let message = (verdict != Verdict::Success).then(|| error.message.clone());
+                let message = (verdict != Verdict::Success).then(|| hider.text(&error.message));
                 let mut answer = failed(message.unwrap_or_default(), started, error.latency);
                 answer.verdict = verdict;
                 answer.status = error.status;
@@ -227,36 +285,43 @@ impl Sender {
         }
     }
 
-    async fn call(&self, name: &str, event: &StoredEvent, delivery: Delivery<'_>) -> Result<(), String> {
+    async fn call(
+        &self,
+        name: &str,
+        argument: Option<&str>,
+        event: &StoredEvent,
+        delivery: Delivery<'_>,
+    ) -> Result<(), Unhandled> {
         let handler = self.handlers.get(name).ok_or_else(|| format!("no handler {name:?} is registered"))?;
         let id = delivery_id(delivery.spec.subscription.no, event, delivery.generation);
         let limit = self.clock.sleep(delivery.spec.subscription.timeout());
         tokio::select! {
-            result = handler.handle(event, &id) => result,
-            () = limit => Err(format!("the handler took longer than {} ms", delivery.spec.subscription.timeout_ms)),
+            result = handler.handle(event, Handed { delivery_id: &id, argument }) => result,
+            () = limit => Err(format!("the handler took longer than {} ms", delivery.spec.subscription.timeout_ms).into()),
         }
     }
 
     /// Sends `event` once and shows everything.
     pub async fn test(&self, event: &StoredEvent, delivery: Delivery<'_>) -> Result<Exchange, String> {
-        if let Target::Handler { name } = &delivery.spec.subscription.target {
+        if let Target::Handler { name, argument } = &delivery.spec.subscription.target {
             let begun = self.clock.mono();
-            let error = self.call(name, event, delivery).await.err();
+            let error =
+                self.call(name, argument.as_deref(), event, delivery).await.err().map(|unhandled| unhandled.reason);
             let request = Sent {
                 method: "CALL".into(),
                 url: format!("handler:{name}"),
                 headers: BTreeMap::new(),
-                body: head(event.json()),
+                body: head(event.json(), &Hider::default()),
             };
             let latency_ms = self.clock.mono().saturating_sub(begun).as_secs_f64() * 1e3;
             return Ok(Exchange { request, response: None, error, latency_ms });
         }
-        let request = self.request(event, delivery, None)?;
+        let (request, hider) = self.request(event, delivery, None)?;
         let sent = Sent {
             method: request.method.to_string(),
-            url: request.url.clone(),
-            headers: shown(&request.headers),
-            body: head(&request.body),
+            url: hider.text(&request.url),
+            headers: shown(&request.headers, &hider),
+            body: head(&request.body, &hider),
         };
         Ok(match self.client.send(request).await {
             Ok(response) => Exchange {
@@ -264,8 +329,8 @@ impl Sender {
                 latency_ms: response.latency.as_secs_f64() * 1e3,
                 response: Some(Received {
                     status: response.status.as_u16(),
-                    headers: shown(&response.headers),
-                    body: head(&response.body_head),
+                    headers: shown(&response.headers, &hider),
+                    body: head(&response.body_head, &hider),
                 }),
                 error: None,
             },
@@ -273,17 +338,19 @@ impl Sender {
                 request: sent,
                 latency_ms: error.latency.as_secs_f64() * 1e3,
                 response: None,
-                error: Some(error.message),
+                error: Some(hider.text(&error.message)),
             },
         })
     }
 
+    /// The request, and what of it nobody may be shown.
     fn request(
         &self,
         event: &StoredEvent,
         delivery: Delivery<'_>,
         context: Option<Context>,
-    ) -> Result<Request, String> {
+    ) -> Result<(Request, Hider), String> {
+        let mut hider = Hider::default();
         let subscription = &delivery.spec.subscription;
         let name = delivery.spec.name_for(event);
         let reach = if subscription.private { Reach::Private } else { Reach::Public };
@@ -294,7 +361,7 @@ impl Sender {
                 let url = if let Some(expression) = url.strip_prefix('=') {
                     text(delivery.spec, expression, &input)?
                 } else {
-                    self.vault.expand(url)?
+                    self.vault.expand_hiding(url, &mut hider)?
                 };
                 let body = match body {
                     Some(expression) => {
@@ -317,11 +384,11 @@ impl Sender {
         for (key, value) in extra {
             let value = match value.strip_prefix('=') {
                 Some(expression) => text(delivery.spec, expression, &view(event, &name))?,
-                None => self.vault.expand(value)?,
+                None => self.vault.expand_hiding(value, &mut hider)?,
             };
             set(&mut request, key, &value)?;
         }
-        Ok(request)
+        Ok((request, hider))
     }
 
     /// What every request carries: who it is, where it belongs, and proof that it is ours.
@@ -386,7 +453,7 @@ fn put(request: &mut Request, name: &HeaderName, value: &str) -> Result<(), Stri
     Ok(())
 }
 
-fn failed(error: String, started: nexus_core::time::Timestamp, latency: Duration) -> Answer {
+fn failed(error: String, started: Timestamp, latency: Duration) -> Answer {
     Answer {
         verdict: Verdict::RetryUnwell,
         status: None,
@@ -400,23 +467,54 @@ fn failed(error: String, started: nexus_core::time::Timestamp, latency: Duration
     }
 }
 
-fn head(body: &[u8]) -> String {
-    String::from_utf8_lossy(&body[..body.len().min(HEAD_BYTES)]).into_owned()
+/// The beginning of a body. What is to be hidden is hidden before it is cut, so that no half of it is left.
+fn head(body: &[u8], hider: &Hider) -> String {
+    let mut text = hider.text(&String::from_utf8_lossy(&body[..body.len().min(2 * HEAD_BYTES)]));
+    text.truncate(text.floor_char_boundary(HEAD_BYTES));
+    text
 }
 
-/// Seconds only: an HTTP date would need the other side's clock to agree with ours.
-fn retry_after(headers: &http::HeaderMap) -> Option<Duration> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+/// How long the endpoint asks to wait: seconds, or until a date. That goes by the endpoint's own clock where it tells it.
+fn retry_after(headers: &http::HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text(header::RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let there = text(header::DATE).and_then(http_date).unwrap_or(now);
+    http_date(asked).map(|until| until.since(there))
 }
 
-fn shown(headers: &http::HeaderMap) -> BTreeMap<String, String> {
+fn shown(headers: &http::HeaderMap, hider: &Hider) -> BTreeMap<String, String> {
     headers
         .iter()
         .map(|(name, value)| {
             let secret = matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "x-api-key");
             let value =
-                if secret { "<redacted>".into() } else { String::from_utf8_lossy(value.as_bytes()).into_owned() };
+                if secret { "<redacted>".into() } else { hider.text(&String::from_utf8_lossy(value.as_bytes())) };
             (name.as_str().to_owned(), value)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_seconds_or_a_date_by_the_clock_of_the_endpoint() {
+        let now = Timestamp::parse("2026-01-02T03:04:05Z").expect("a time");
+        let wait = |pairs: &[(HeaderName, &'static str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
+            retry_after(&pairs.collect(), now).map(|wait| wait.as_secs())
+        };
+        let after = header::RETRY_AFTER;
+        assert_eq!(wait(&[(after.clone(), " 120 ")]), Some(120));
+        let date = "Fri, 02 Jan 2026 03:05:05 GMT";
+        assert_eq!(wait(&[(after.clone(), date)]), Some(60));
+        assert_eq!(wait(&[(after.clone(), date), (header::DATE, "Fri, 02 Jan 2026 03:05:00 GMT")]), Some(5));
+        assert_eq!(wait(&[(after.clone(), "Fri, 02 Jan 2026 03:00:00 GMT")]), Some(0));
+        assert_eq!(wait(&[(after, "soon")]), None);
+        assert_eq!(wait(&[]), None);
+    }
 }

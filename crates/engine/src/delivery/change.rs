@@ -174,13 +174,25 @@ impl Machine {
         self.refill(sub);
     }
 
-    /// The data of these events was erased: what waits in memory is not sent any more.
+    /// The data of these events was erased: what waits in memory is not sent any more, and what was kept of attempts
+    /// is not saved again.
     pub fn erased(&mut self, seqs: &HashSet<Seq>, now: Now) {
+        for row in self.finished.values_mut().filter(|row| seqs.contains(&row.seq)) {
+            row.log = "[]".into();
+        }
         let all: Vec<SubNo> = self.subs.keys().copied().collect();
         for sub in all {
             let Some(state) = self.subs.get_mut(&sub) else { continue };
+            for exception in state.exceptions.values_mut().filter(|e| seqs.contains(&e.seq)) {
+                exception.log = "[]".into();
+            }
+            for (_, flight) in state.in_flight.iter_mut().filter(|(delivery, _)| seqs.contains(&delivery.0)) {
+                flight.erased = true;
+            }
             let mut dropped = Vec::new();
             for (no, lane) in (0u8..).zip(&mut state.lanes) {
+                // A page that was read before would bring the data back: it is read again.
+                lane.stale |= lane.reading;
                 let (out, stay): (VecDeque<Waiting>, _) =
                     std::mem::take(&mut lane.ready).into_iter().partition(|w| seqs.contains(&w.seq));
                 lane.ready = stay;

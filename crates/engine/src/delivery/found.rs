@@ -37,7 +37,7 @@ pub struct Found {
 }
 
 /// A replay that was under way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct FoundReplay {
     /// Subscription.
     pub sub: SubNo,
@@ -47,6 +47,8 @@ pub struct FoundReplay {
     pub from: Seq,
     /// Last seq.
     pub until: Seq,
+    /// What it had sent beyond its position. Read by [`Found::read`].
+    pub settled: HashSet<Seq>,
 }
 
 impl Found {
@@ -55,7 +57,7 @@ impl Found {
         store: &dyn Store,
         specs: Vec<(Arc<Spec>, bool)>,
         failing: Vec<(SubNo, Timestamp, Timestamp)>,
-        replays: Vec<FoundReplay>,
+        mut replays: Vec<FoundReplay>,
     ) -> Result<Self, StoreError> {
         let ordered: HashSet<SubNo> =
             specs.iter().map(|(s, _)| &s.subscription).filter(|s| s.ordered).map(|s| s.no).collect();
@@ -73,6 +75,14 @@ impl Found {
             let blocks = store.receipts(scope, None, RECEIPT_BLOCKS).await?;
             let recent = blocks.iter().filter(|b| b.last >= from);
             found.extend(recent.flat_map(receipts::decode).filter(|r| r.seq >= from));
+        }
+        for replay in &mut replays {
+            let position = positions.iter().find(|p| p.sub == replay.sub && p.lane == REPLAY);
+            let from = position.map_or(replay.from, |p| p.next);
+            let blocks = store.receipts(replay.sub, None, RECEIPT_BLOCKS).await?;
+            let sent = blocks.iter().filter(|b| b.last >= from).flat_map(receipts::decode);
+            let sent = sent.filter(|r| r.sub == replay.sub && r.generation == replay.generation && r.seq >= from);
+            replay.settled = sent.map(|r| r.seq).collect();
         }
         Ok(Self { log_head: store.head().seq, specs, positions, exceptions, receipts: found, failing, replays })
     }

@@ -34,7 +34,7 @@ pub struct Lane {
     pub open: BTreeSet<Seq>,
     /// A page is being read.
     pub reading: bool,
-    /// The page being read was asked for by a replay that has ended since: it is not taken.
+    /// The page being read is not taken: it was asked for by a replay that has ended since, or data was erased since.
     pub stale: bool,
     /// While behind: everything dispatched so far was read, so that what follows is taken as it is dispatched.
     pub caught: bool,

@@ -290,11 +290,12 @@ impl Machine {
         needed.chain([self.watermark()]).min().unwrap_or(1)
     }
 
-    /// Who still needs an event before `until`, and from where on.
-    pub fn behind(&self, until: Seq) -> Vec<(String, Seq)> {
-        let needing = self.subs.values();
+    /// Who still needs an event of one of these types before `until`, and from where on.
+    pub fn behind(&self, until: Seq, types: &[String]) -> Vec<(String, Seq)> {
+        let needing = self.subs.values().filter_map(|s| Some((s, s.oldest_needed().filter(|p| *p < until)?)));
         needing
-            .filter_map(|s| Some((s.spec.subscription.name.clone(), s.oldest_needed().filter(|p| *p < until)?)))
+            .filter(|(s, _)| types.iter().any(|name| s.spec.names(name)))
+            .map(|(s, position)| (s.spec.subscription.name.clone(), position))
             .collect()
     }
 

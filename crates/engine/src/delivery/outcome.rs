@@ -83,6 +83,12 @@ pub enum Made {
 }
 
 impl Answer {
+    /// What was sent and answered is to be known no more; that it was, and how it ended, stays.
+    fn forget(&mut self) {
+        (self.request_head, self.response_head) = (None, None);
+        self.error = self.error.take().map(|_| "it failed; the data of its event was erased meanwhile".into());
+    }
+
     fn record(&self, probe: bool) -> AttemptRecord {
         AttemptRecord {
             at: self.started.to_string(),
@@ -112,16 +118,19 @@ fn append(log: &str, record: AttemptRecord) -> String {
 
 impl Machine {
     /// The answer to an [`Effect::Attempt`].
-    pub fn outcome(&mut self, sub: SubNo, delivery: DeliveryKey, answer: Answer, now: Now) {
+    pub fn outcome(&mut self, sub: SubNo, delivery: DeliveryKey, mut answer: Answer, now: Now) {
         let Some(state) = self.subs.get_mut(&sub) else { return };
         let Some(flight) = state.in_flight.remove(&delivery) else { return };
+        if flight.erased {
+            answer.forget();
+        }
         self.attempts_out = self.attempts_out.saturating_sub(1);
         let was_closed = state.breaker.open_until().is_none();
         let opened = match answer.verdict {
             Verdict::RetryUnwell => state.breaker.failure(now.mono),
             // No request went out (it could not be built), so nothing was learned about the endpoint.
             Verdict::Retry if answer.status.is_none() => flight.probe && state.breaker.failure(now.mono),
-            Verdict::Success | Verdict::Retry | Verdict::Gone => {
+            Verdict::Success | Verdict::Retry | Verdict::Refused | Verdict::Gone => {
                 if state.breaker.success() {
                     self.effects.push(Effect::Tell(Notice::Breaker { sub, opened: false }));
                 }
@@ -216,7 +225,9 @@ impl Machine {
     fn failed(&mut self, sub: SubNo, delivery: DeliveryKey, flight: Flight, answer: &Answer, now: Now) {
         let random = self.next_random();
         let Some(state) = self.subs.get_mut(&sub) else { return };
-        if let Some(since) = state.failing.get_or_insert(Failing::new(now)).note(now) {
+        if answer.verdict != Verdict::Refused
+            && let Some(since) = state.failing.get_or_insert(Failing::new(now)).note(now)
+        {
             self.effects.push(Effect::Tell(Notice::Failing { sub, since: Some((since, now.wall)) }));
         }
         state.last_error.clone_from(&answer.error);
@@ -253,7 +264,11 @@ impl Machine {
             self.settle(sub, flight.lane, delivery);
         }
         let Some(state) = self.subs.get_mut(&sub) else { return };
-        let dead = answer.verdict != Verdict::Gone && exception.attempts >= state.spec.subscription.max_attempts;
+        let dead = match answer.verdict {
+            Verdict::Gone => false,
+            Verdict::Refused => true,
+            _ => exception.attempts >= state.spec.subscription.max_attempts,
+        };
         if answer.verdict == Verdict::Gone {
             // The event is not at fault: it goes first when a person enables the endpoint again.
             exception.next_at = now.wall;

@@ -116,10 +116,10 @@ impl Machine {
         for event in events.iter().filter(there) {
             let takes = if lane == REPLAY { state.spec.takes_now(event) } else { state.spec.takes(event) };
             let settled = match lane {
-                // After a crash it may be trying this one again already.
-                REPLAY => {
-                    state.replay.as_ref().is_none_or(|r| state.exceptions.contains_key(&(event.seq, r.generation)))
-                }
+                // After a crash it may be trying this one again already, or have sent it.
+                REPLAY => state.replay.as_mut().is_none_or(|r| {
+                    r.settled.remove(&event.seq) || state.exceptions.contains_key(&(event.seq, r.generation))
+                }),
                 _ => state.settled.remove(&event.seq),
             };
             if takes && !settled {

@@ -52,9 +52,12 @@ impl Machine {
             let noted = Some(now.mono);
             state.failing = Some(Failing { since, before: last.since(since), begun: now.mono, noted });
         }
-        for FoundReplay { sub, generation, from, until } in found.replays {
+        for FoundReplay { sub, generation, from, until, settled } in found.replays {
             let reached = machine.subs.get_mut(&sub).map_or(0, |s| s.lane(REPLAY).next);
             machine.replay(sub, generation, from.max(reached), until);
+            if let Some(replay) = machine.subs.get_mut(&sub).and_then(|s| s.replay.as_mut()) {
+                replay.settled = settled;
+            }
         }
         let all: Vec<SubNo> = machine.subs.keys().copied().collect();
         for sub in all {

@@ -1,5 +1,7 @@
 //! Replays: a lane of its own that runs over a stretch of the log once more.
 
+use std::collections::HashSet;
+
 use nexus_core::{event::Seq, store::SubNo};
 
 use super::{
@@ -16,7 +18,7 @@ impl Machine {
             self.effects.push(Effect::Tell(Notice::Replayed { generation, completed: false }));
             return;
         };
-        state.replay = Some(ReplayState { generation, until, done: 0 });
+        state.replay = Some(ReplayState { generation, until, done: 0, settled: HashSet::new() });
         state.lane(REPLAY).next = from.max(1);
         self.replaying.insert(sub);
         self.moved.insert(sub);

@@ -40,13 +40,14 @@ impl Machine {
                 Pick::Fresh { lane, key, waiting } => {
                     let generation = if lane == REPLAY { generation } else { 0 };
                     let kept = probe.then(|| Arc::clone(&waiting.event));
-                    let flight = Flight { lane, since, counts: true, key, probe, event: kept };
+                    let flight = Flight { lane, since, counts: true, key, probe, erased: false, event: kept };
                     ((waiting.seq, generation), flight, Some(waiting.event))
                 }
                 Pick::Retry { delivery, counts } => {
                     let Some(exception) = state.exceptions.get(&delivery) else { continue };
                     let key = exception.key.clone();
-                    (delivery, Flight { lane: exception.lane, since, counts, key, probe, event: None }, None)
+                    let lane = exception.lane;
+                    (delivery, Flight { lane, since, counts, key, probe, erased: false, event: None }, None)
                 }
             };
             state.breaker.admit(now.mono);

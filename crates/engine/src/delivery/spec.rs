@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use nexus_core::{event::Seq, event::StoredEvent, topic::TopicFilter};
+use nexus_core::{
+    event::{Seq, StoredEvent},
+    topic::{Topic, TopicFilter},
+};
 
 use crate::{
     jq::{Jq, JqError},
@@ -117,6 +120,12 @@ impl Spec {
     /// Whether it takes `event` by its present rule: for replays, which run over events from before it existed.
     pub fn takes_now(&self, event: &StoredEvent) -> bool {
         self.rules.last().is_some_and(|rule| rule.takes(event))
+    }
+
+    /// Whether any of its rules could take an event of this type, before predicates are asked.
+    pub fn names(&self, kind: &str) -> bool {
+        let asks = |f: &TopicFilter| f.matches(kind) || Topic::aliases(kind).any(|alias| f.matches(alias));
+        self.rules.iter().any(|rule| rule.filters.iter().any(asks))
     }
 
     /// The name `event` goes out under.

@@ -54,6 +54,8 @@ pub struct Flight {
     pub key: Option<String>,
     /// It asks whether the endpoint is back.
     pub probe: bool,
+    /// The event's data was erased meanwhile: nothing of the answer is kept.
+    pub erased: bool,
     /// The event of a probe that never failed yet: it goes back in line when the endpoint is not back.
     pub event: Option<Arc<StoredEvent>>,
 }
@@ -102,6 +104,8 @@ pub struct ReplayState {
     pub until: Seq,
     /// Sent and settled so far by this process.
     pub done: u64,
+    /// Found settled at start beyond its position: not sent again when read.
+    pub settled: HashSet<Seq>,
 }
 
 /// The state.

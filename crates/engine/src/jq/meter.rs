@@ -18,10 +18,14 @@ use jaq_core::{
     ops::Math,
     path::{Part, Path},
 };
-use jaq_json::Val;
+use jaq_json::{Num, Val};
 
 /// Levels a value may nest while an expression runs; deeper ones could not be dropped or written safely.
 const DEPTH: usize = 100;
+/// Bits of a whole number: with more, one multiplication after the other would double its cost.
+const BITS: u64 = 4_096;
+/// Digits of a number in a text that is read.
+const DIGITS: usize = 1_000;
 
 /// What a run of an expression may still spend.
 #[derive(Debug)]
@@ -76,6 +80,9 @@ impl Fuel {
 
 /// Adds up what `value` would take written out, shared parts as often as they stand in it; false once over `limit`.
 fn size(value: &Val, limit: u64, depth: usize, cost: &mut u64) -> bool {
+    if matches!(value, Val::Num(Num::BigInt(number)) if number.bits() > BITS) {
+        return false;
+    }
     *cost += match value {
         Val::TStr(text) | Val::BStr(text) => 1 + text.len() as u64 / 32,
         _ => 1,
@@ -90,6 +97,28 @@ fn size(value: &Val, limit: u64, depth: usize, cost: &mut u64) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether a text can be read as JSON: jq's reader goes down as deep as the text does, on the stack, and makes a number of
+/// as many digits as there are.
+fn is_readable(text: &[u8]) -> bool {
+    let (mut depth, mut digits, mut quoted, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        digits = if byte.is_ascii_digit() && !quoted { digits + 1 } else { 0 };
+        if depth > DEPTH || digits > DIGITS {
+            return false;
+        }
+    }
+    true
 }
 
 /// The kind of data that metered filters carry.
@@ -117,7 +146,9 @@ const TICK: &str = "!tick";
 const CHARGE: &str = "!charge";
 const PRODUCT: &str = "!product";
 const MUL: &str = "!mul";
+const READABLE: &str = "!readable";
 const SAVED: &str = "$!in";
+const OPERAND: &str = "$!by";
 
 /// The functions that terms are rewritten to.
 pub(super) fn funs() -> impl Iterator<Item = Fun<Metered>> {
@@ -152,7 +183,18 @@ pub(super) fn funs() -> impl Iterator<Item = Fun<Metered>> {
         let result = paid.and_then(|()| left * right).and_then(|value| cv.0.data().fuel.charge(&value).map(|()| value));
         box_once(result.map_err(Exn::from))
     });
-    [(TICK, v(0), tick), (CHARGE, v(0), charge), (PRODUCT, v(1), product), (MUL, v(2), mul)].into_iter()
+    let readable = Native::<Metered>::new(|cv| {
+        let paid = cv.0.data().fuel.charge(&cv.1);
+        let read = paid.and_then(|()| match &cv.1 {
+            Val::TStr(text) | Val::BStr(text) if !is_readable(text) => Err(Error::str(format_args!(
+                "a text that nests more than {DEPTH} levels or has a number of more than {DIGITS} digits is not read"
+            ))),
+            _ => Ok(cv.1),
+        });
+        box_once(read.map_err(Exn::from))
+    });
+    [(TICK, v(0), tick), (CHARGE, v(0), charge), (PRODUCT, v(1), product), (MUL, v(2), mul), (READABLE, v(0), readable)]
+        .into_iter()
 }
 
 /// Functions whose cost does not grow with their input, or that pay by their arguments alone.
@@ -185,11 +227,11 @@ const CHEAP: &[&str] = &[
     "first",
     "last",
     "in",
-    "tonumber",
     "startswith",
     "endswith",
-    "toboolean",
 ];
+/// Functions that read a text as JSON.
+const READING: &[&str] = &["fromjson", "tonumber", "toboolean"];
 /// Functions that hold each part of their argument against each part of their input.
 const PAIRING: &[&str] = &[
     "contains", "inside", "index", "rindex", "indices", "test", "match", "capture", "scan", "sub", "gsub", "split",
@@ -278,7 +320,13 @@ fn operation<'s>(left: T<'s>, op: BinaryOp<&'s str>, right: T<'s>) -> T<'s> {
     match op {
         BinaryOp::Math(Math::Mul) => call(MUL, vec![left, right]),
         BinaryOp::Math(Math::Add | Math::Div) => charged(Term::BinOp(Box::new(left), op, Box::new(right))),
-        BinaryOp::Comma | BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateMath(_) | BinaryOp::UpdateAlt => {
+        // `l += r` is `r as $by | l |= . + $by`, where each sum pays.
+        BinaryOp::UpdateMath(math) => {
+            let changed = operation(Term::Id, BinaryOp::Math(math), Term::Var(OPERAND));
+            let update = ticked(Term::BinOp(Box::new(left), BinaryOp::Update, Box::new(changed)));
+            Term::BinOp(Box::new(right), BinaryOp::Pipe(Some(Pattern::Var(OPERAND))), Box::new(update))
+        }
+        BinaryOp::Comma | BinaryOp::Assign | BinaryOp::Update | BinaryOp::UpdateAlt => {
             ticked(Term::BinOp(Box::new(left), op, Box::new(right)))
         }
         _ => Term::BinOp(Box::new(left), op, Box::new(right)),
@@ -290,6 +338,9 @@ fn function<'s>(name: &'s str, args: Vec<T<'s>>) -> T<'s> {
         let pay = |arg| then(arg, call(PRODUCT, vec![Term::Var(SAVED)]));
         let called = charged(Term::Call(name, args.into_iter().map(pay).collect()));
         return Term::BinOp(Box::new(Term::Id), BinaryOp::Pipe(Some(Pattern::Var(SAVED))), Box::new(called));
+    }
+    if READING.contains(&name) {
+        return then(call(READABLE, Vec::new()), charged(Term::Call(name, args)));
     }
     if CHEAP.contains(&name) {
         return Term::Call(name, args.into_iter().map(ticked).collect());

@@ -6,9 +6,13 @@ use nexus_core::time::Timestamp;
 use ring::{hmac, signature};
 use serde::{Deserialize, Serialize};
 
+use super::pem::{self, Public};
+
 /// Shortest shared secret: as long as the digest, as RFC 7518 demands.
 pub(super) const HMAC_BYTES: usize = 32;
-/// Bytes of a JSON Web Key.
+/// Bytes of a modulus that is taken: 2048 to 8192 bits.
+const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
+/// Bytes of a JSON Web Key or a PEM text.
 pub(super) const JWK_BYTES: usize = 8 << 10;
 /// Keys of one set; more are not looked at.
 pub(super) const SET_KEYS: usize = 64;
@@ -55,6 +59,9 @@ pub enum KeyError {
     /// Not JSON of that form.
     #[error("it is no JSON Web Key: {0}")]
     Form(String),
+    /// Not PEM of that form.
+    #[error("it is no public key as PEM: {0}")]
+    Pem(String),
     /// It holds what must stay with its owner.
     #[error("it holds a private key; give the public part only")]
     Private,
@@ -64,6 +71,12 @@ pub enum KeyError {
     /// Too short.
     #[error("a shared secret needs at least {HMAC_BYTES} bytes")]
     Short,
+    /// Too short or too long.
+    #[error("an RSA key needs 2048 to 8192 bits")]
+    Modulus,
+    /// A public key where a secret belongs.
+    #[error("a public key is no shared secret; name its own algorithm: RS256, ES256 or EdDSA")]
+    Shared,
 }
 
 enum Material {
@@ -71,6 +84,23 @@ enum Material {
     Rsa(signature::RsaPublicKeyComponents<Vec<u8>>),
     P256(signature::UnparsedPublicKey<Vec<u8>>),
     Ed25519(signature::UnparsedPublicKey<Vec<u8>>),
+}
+
+impl Material {
+    fn of(public: Public) -> Result<(Algorithm, Self), KeyError> {
+        Ok(match public {
+            Public::Rsa { n, .. } if !MODULUS_BYTES.contains(&n.len()) => return Err(KeyError::Modulus),
+            Public::Rsa { n, e } => (Algorithm::RS256, Self::Rsa(signature::RsaPublicKeyComponents { n, e })),
+            Public::P256(point) => {
+                let key = signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED as &'static _, point);
+                (Algorithm::ES256, Self::P256(key))
+            }
+            Public::Ed25519(x) => {
+                let key = signature::UnparsedPublicKey::new(&signature::ED25519 as &'static _, x);
+                (Algorithm::EdDSA, Self::Ed25519(key))
+            }
+        })
+    }
 }
 
 /// A key that verifies.
@@ -116,8 +146,21 @@ impl VerifyingKey {
         if secret.len() < HMAC_BYTES {
             return Err(KeyError::Short);
         }
+        // Everybody may know it, and could make tokens with it.
+        if secret.trim_ascii_start().starts_with(b"-----BEGIN ") {
+            return Err(KeyError::Shared);
+        }
         let material = Material::Hmac(hmac::Key::new(hmac::HMAC_SHA256, secret));
         Ok(Self { kid, algorithm: Algorithm::HS256, until: None, material })
+    }
+
+    /// A public key: a JSON Web Key, or PEM.
+    pub fn public(text: &str) -> Result<Self, KeyError> {
+        if !pem::is_pem(text) {
+            return Self::jwk(text);
+        }
+        let (algorithm, material) = Material::of(pem::read(text)?)?;
+        Ok(Self { kid: None, algorithm, until: None, material })
     }
 
     /// A public key, as a JSON Web Key.
@@ -133,25 +176,20 @@ impl VerifyingKey {
         if jwk.purpose.as_deref().is_some_and(|purpose| purpose != "sig") {
             return Err(KeyError::Other(format!("use {:?}", jwk.purpose.unwrap_or_default())));
         }
-        let (algorithm, material) = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+        let public = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
             ("RSA", _) => {
-                let (n, e) = (bytes("n", jwk.n.as_deref())?, bytes("e", jwk.e.as_deref())?);
-                (Algorithm::RS256, Material::Rsa(signature::RsaPublicKeyComponents { n, e }))
+                let number = |name, text: &Option<String>| Ok(trimmed(bytes(name, text.as_deref())?));
+                Public::Rsa { n: number("n", &jwk.n)?, e: number("e", &jwk.e)? }
             }
             ("EC", Some("P-256")) => {
                 let (x, y) = (exactly_32("x", jwk.x.as_deref())?, exactly_32("y", jwk.y.as_deref())?);
-                let point = [&[4], x.as_slice(), &y].concat();
-                let key = signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED as &'static _, point);
-                (Algorithm::ES256, Material::P256(key))
+                Public::P256([&[4], x.as_slice(), &y].concat())
             }
-            ("OKP", Some("Ed25519")) => {
-                let x = exactly_32("x", jwk.x.as_deref())?;
-                let key = signature::UnparsedPublicKey::new(&signature::ED25519 as &'static _, x);
-                (Algorithm::EdDSA, Material::Ed25519(key))
-            }
+            ("OKP", Some("Ed25519")) => Public::Ed25519(exactly_32("x", jwk.x.as_deref())?),
             // A set is public: what it calls a shared secret is none.
             (kty, crv) => return Err(KeyError::Other(format!("{kty} {}", crv.unwrap_or_default()))),
         };
+        let (algorithm, material) = Material::of(public)?;
         match jwk.alg.as_deref() {
             Some(alg) if Algorithm::parse(alg) != Some(algorithm) => Err(KeyError::Other(alg.to_owned())),
             _ => Ok(Self { kid: jwk.kid, algorithm, until: None, material }),
@@ -190,4 +228,10 @@ fn bytes(name: &str, text: Option<&str>) -> Result<Vec<u8>, KeyError> {
 fn exactly_32(name: &str, text: Option<&str>) -> Result<Vec<u8>, KeyError> {
     let bytes = bytes(name, text)?;
     if bytes.len() == 32 { Ok(bytes) } else { Err(KeyError::Form(format!("{name} must have 32 bytes"))) }
+}
+
+/// A number without leading zeros, which some write.
+fn trimmed(number: Vec<u8>) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.into_iter().skip(zeros).collect()
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use nexus_core::time::Clock;
+use nexus_core::time::{Clock, Timestamp};
 use nexus_outbound::{Client, ClientOptions, Reach, Request};
 
 use super::key::VerifyingKey;
@@ -68,6 +68,7 @@ pub(super) struct Remote {
     interval: Duration,
     clock: Arc<dyn Clock>,
     keys: RwLock<Arc<Vec<Arc<VerifyingKey>>>>,
+    read_at: RwLock<Timestamp>,
     asked: tokio::sync::Mutex<Asked>,
 }
 
@@ -79,11 +80,23 @@ impl std::fmt::Debug for Remote {
 
 impl Remote {
     pub(super) fn new(source: Arc<dyn KeySource>, interval: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { source, interval, clock, keys: RwLock::default(), asked: tokio::sync::Mutex::default() }
+        Self {
+            source,
+            interval,
+            clock,
+            keys: RwLock::default(),
+            read_at: RwLock::default(),
+            asked: tokio::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn keys(&self) -> Arc<Vec<Arc<VerifyingKey>>> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When the set in force was read.
+    pub(super) fn read_at(&self) -> Timestamp {
+        *self.read_at.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Fetches the set, unless that was tried less than an interval ago. Who waits for another's fetch makes none of its
@@ -107,6 +120,7 @@ impl Remote {
                 tracing::info!(keys = keys.len(), others, "the key set for JSON Web Tokens was read");
                 let keys = Arc::new(keys.into_iter().map(Arc::new).collect());
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+                *self.read_at.write().unwrap_or_else(PoisonError::into_inner) = self.clock.now();
                 true
             }
             Ok((_, others)) => {

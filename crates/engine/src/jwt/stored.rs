@@ -7,7 +7,7 @@ use nexus_core::{
 use serde::{Deserialize, Serialize};
 
 use super::key::{Algorithm, KeyError, VerifyingKey};
-use crate::tokens::{ApiToken, Kind, Status};
+use crate::tokens::{ApiToken, Kind, Life};
 
 /// A key as stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,16 +35,18 @@ impl Record for StoredKey {
 }
 
 impl StoredKey {
-    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
-        self.revoked_at.is_none() && self.expires_at.is_none_or(|at| at > now)
+    fn life(&self) -> Life<'_> {
+        Life {
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            rotated_from: self.rotated_from.as_deref(),
+            rotated_to: self.rotated_to.as_deref(),
+        }
     }
 
-    pub(super) fn status(&self, now: Timestamp) -> Status {
-        match (self.revoked_at, &self.rotated_to) {
-            (Some(_), _) => Status::Revoked,
-            (None, Some(_)) => Status::Rotated,
-            (None, None) => Status::by_end(self.expires_at, now),
-        }
+    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
+        self.life().is_in_force(now)
     }
 
     /// Under which name the vault has it.
@@ -56,7 +58,7 @@ impl StoredKey {
     pub(super) fn open(&self, secret: &str) -> Result<VerifyingKey, KeyError> {
         let mut key = match self.algorithm {
             Algorithm::HS256 => VerifyingKey::hmac(Some(self.id.clone()), secret.as_bytes())?,
-            Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA => VerifyingKey::jwk(secret)?,
+            Algorithm::RS256 | Algorithm::ES256 | Algorithm::EdDSA => VerifyingKey::public(secret)?,
         };
         key.kid.get_or_insert_with(|| self.id.clone());
         key.until = self.expires_at;
@@ -65,18 +67,8 @@ impl StoredKey {
 
     pub(super) fn show(&self, now: Timestamp) -> ApiToken {
         ApiToken {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            kind: Kind::JwtKey,
-            status: self.status(now),
-            scopes: Vec::new(),
-            created_at: self.created_at.to_string(),
-            expires_at: self.expires_at.map(|t| t.to_string()),
-            last_used_at: None,
-            rotated_from: self.rotated_from.clone(),
-            rotated_to: self.rotated_to.clone(),
             algorithm: Some(self.algorithm.as_str().to_owned()),
-            owner: None,
+            ..ApiToken::of(self.id.clone(), &self.name, Kind::JwtKey, self.life(), now)
         }
     }
 }

@@ -302,6 +302,114 @@ fn a_key_that_can_not_be_trusted_is_not_taken() {
     assert!(matches!(VerifyingKey::jwk(&lying.to_string()), Err(KeyError::Other(_))));
 }
 
+/// `openssl ecparam -name prime256v1 -genkey -noout`, then `openssl pkcs8 -topk8 -nocrypt -outform DER | base64`.
+const ES: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgRFYmrGxkfyBIRo/LtI2Rn+bG5058bX1XtsdVFoiQy7+hRANCAARe0B+h\
+    EmEtD7Bvnr0WsGpOD37mTK6oIyHAIZrSynXgRMeZ9nAv6RBBSRGnNRSxr0ETY7uU5X47Qve/2v3qwDwh";
+/// `openssl genpkey -algorithm ed25519 -outform DER | base64`
+const ED: &str = "MC4CAQAwBQYDK2VwBCIEIC6un8SCDctXuzyKB6V5wTEPKIAr+RqpgGjgKVqF8Vei";
+/// `openssl pkey -pubout` of each of the three.
+const RSA_PEM: &str = "-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAsoCS+CNiM0gtCNqq2lUe
+FKLTFD/Z16bpo+g7hlofR2ss1cPROiXL0KoyvowrYfDUiPhrmokMLX96eoC+RloS
+J1qv2QlWBabcKHWUkz/sMyNL8QDgBqRGiCaDRboZDxFItuiSaCa8dyQUh3R4Re1A
+q/CGrJ/M7CWSc4P2O5tV54HbFglX12kZRGVu+4+yiQEfKK95yWcrZ8cumPXoM4Sh
+I/t4GHoYHBAKURYoE9C+QQonD+N3jY8GdvGiU+w6TNgk3wkB0ePrIfOShkTXvY7W
+JQ2nZTRG8sa+h1sn1UGItcK3wj74FNCh9548infhr7MWv3BLE8WC2J4HRCj+AUqB
+dwIDAQAB
+-----END PUBLIC KEY-----
+";
+const ES_PEM: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEXtAfoRJhLQ+wb569FrBqTg9+5kyu
+qCMhwCGa0sp14ETHmfZwL+kQQUkRpzUUsa9BE2O7lOV+O0L3v9r96sA8IQ==
+-----END PUBLIC KEY-----
+";
+const ED_PEM: &str = "-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEASr6mJfVDZWzoZQO9Xn+4A0600DnsECmeB7544O0E6yk=
+-----END PUBLIC KEY-----
+";
+/// `openssl rsa -RSAPublicKey_out`
+const PKCS1_PEM: &str = "-----BEGIN RSA PUBLIC KEY-----
+MIIBCgKCAQEAsoCS+CNiM0gtCNqq2lUeFKLTFD/Z16bpo+g7hlofR2ss1cPROiXL
+0KoyvowrYfDUiPhrmokMLX96eoC+RloSJ1qv2QlWBabcKHWUkz/sMyNL8QDgBqRG
+iCaDRboZDxFItuiSaCa8dyQUh3R4Re1Aq/CGrJ/M7CWSc4P2O5tV54HbFglX12kZ
+RGVu+4+yiQEfKK95yWcrZ8cumPXoM4ShI/t4GHoYHBAKURYoE9C+QQonD+N3jY8G
+dvGiU+w6TNgk3wkB0ePrIfOShkTXvY7WJQ2nZTRG8sa+h1sn1UGItcK3wj74FNCh
+9548infhr7MWv3BLE8WC2J4HRCj+AUqBdwIDAQAB
+-----END RSA PUBLIC KEY-----
+";
+/// `openssl ecparam -name secp384r1 -genkey -noout | openssl ec -pubout`
+const P384_PEM: &str = "-----BEGIN PUBLIC KEY-----
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEaJDLHnF75WC6K8sdcbQy7LLTNwkqYRt3
+hMqi0/wibaW4eCGue4xV+ikwKxA+/VNMrbgvEvmlu0zb2G2WzNVMha4XY6TzCX+4
+2mQNuCSL8MTz4yjBVTjfm0IXgTfxHfY0
+-----END PUBLIC KEY-----
+";
+
+#[test]
+fn a_public_key_as_pem_verifies_what_its_pair_signed() {
+    let decoded = |text: &str| BASE64.decode(text.as_bytes()).expect("base64");
+    let es = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &decoded(ES), &SystemRandom::new());
+    let pairs = [
+        (Signer::Rs(RsaKeyPair::from_pkcs8(&decoded(RSA)).expect("a key")), RSA_PEM),
+        (Signer::Rs(RsaKeyPair::from_pkcs8(&decoded(RSA)).expect("a key")), PKCS1_PEM),
+        (Signer::Es(es.expect("a key")), ES_PEM),
+        (Signer::Ed(Ed25519KeyPair::from_pkcs8_maybe_unchecked(&decoded(ED)).expect("a key")), ED_PEM),
+    ];
+    for (signer, pem) in &pairs {
+        let windows = format!("\r\n  {}", pem.replace('\n', "\r\n"));
+        for text in [*pem, pem.trim_end(), &windows] {
+            let key = VerifyingKey::public(text).expect("a key");
+            assert_eq!(key.algorithm.as_str(), signer.alg());
+            assert!(check(&signer.good(), &[Arc::new(key)]).is_ok(), "{}", signer.alg());
+        }
+        let other = Signer::all().into_iter().find(|s| s.alg() == signer.alg()).expect("one of its kind");
+        if !matches!(signer, Signer::Rs(_)) {
+            let key = Arc::new(VerifyingKey::public(pem).expect("a key"));
+            assert_eq!(check(&other.good(), &[key]), Err(JwtError::Signature), "another's token");
+        }
+        assert!(matches!(VerifyingKey::hmac(None, pem.as_bytes()), Err(KeyError::Shared)), "it is no secret");
+    }
+}
+
+#[test]
+fn a_pem_that_is_no_usable_public_key_is_refused_and_no_damage_panics() {
+    let refused = |text: &str| VerifyingKey::public(text).expect_err("must be refused");
+    assert_eq!(refused(&ES_PEM.replace("PUBLIC", "PRIVATE")), KeyError::Private);
+    assert_eq!(
+        refused("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----"),
+        KeyError::Private
+    );
+    assert!(matches!(refused(P384_PEM), KeyError::Other(_)));
+    for bad in [
+        ES_PEM.replace("PUBLIC KEY", "CERTIFICATE"),
+        ES_PEM.replace("-----END PUBLIC KEY-----", ""),
+        ES_PEM.replace('M', "!"),
+        format!("{ES_PEM}{ED_PEM}"),
+        RSA_PEM.replace("PUBLIC KEY", "RSA PUBLIC KEY"),
+        "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----".to_owned(),
+    ] {
+        assert!(matches!(refused(&bad), KeyError::Pem(_)), "{bad}");
+    }
+    let mut short = Signer::all()[1].jwk("k");
+    short["n"] = json!(b64([0xc1; 128]));
+    assert_eq!(VerifyingKey::jwk(&short.to_string()).expect_err("too short"), KeyError::Modulus);
+    for pem in [RSA_PEM, ES_PEM, ED_PEM] {
+        let (_, body) = pem.split_once("KEY-----\n").expect("a head");
+        let (body, _) = body.split_once("\n-----END").expect("an end");
+        let der = BASE64.decode(body.replace('\n', "").as_bytes()).expect("base64");
+        let text = |der: &[u8]| format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", BASE64.encode(der));
+        for end in 0..der.len() {
+            assert!(VerifyingKey::public(&text(&der[..end])).is_err(), "cut at {end}");
+        }
+        // The head, where lengths and names stand. Another key of the same form may result, never a panic.
+        for (at, bit) in (0..der.len().min(40)).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let mut damaged = der.clone();
+            damaged[at] ^= 1 << bit;
+            drop(VerifyingKey::public(&text(&damaged)));
+        }
+    }
+}
+
 /// A key set that can be changed and broken.
 #[derive(Debug, Default)]
 struct Shelf {

@@ -1,5 +1,6 @@
-//! All credentials in one list: API tokens, keys of JSON Web Tokens, secrets of sources, and named secrets. What rotating
-//! and revoking mean for each is decided here; each desk does it.
+//! All credentials in one list: API tokens, keys of JSON Web Tokens, secrets of sources, named secrets, and connections to
+//! platforms. What rotating and revoking mean for each is decided here; each desk does it. Those that are kept elsewhere (secrets in the
+//! environment, the keys of a key set) are listed by name and changed where they are.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +11,12 @@ use nexus_core::{
 };
 use ring::digest;
 
-use super::{ApiToken, DEFAULT_GRACE, Kind, NewToken, Status, Tokens};
+use super::{ApiToken, DEFAULT_GRACE, Kind, Life, NewToken, Status, Tokens};
 use crate::{
+    connectors::{
+        Connections,
+        connection::{Connection, State},
+    },
     desk::Created,
     jwt::{Jwts, NewKey},
     plan::Plan,
@@ -35,6 +40,8 @@ enum Found {
     Key,
     Node { source: Box<Source>, secret: SecretInfo },
     Named(String, Timestamp),
+    Connection(Box<Connection>),
+    Elsewhere(Box<ApiToken>),
 }
 
 /// All credentials. Cheap to clone.
@@ -44,6 +51,7 @@ pub struct Credentials {
     pub(crate) jwts: Arc<Jwts>,
     pub(crate) sources: Arc<Sources>,
     pub(crate) vault: Arc<Vault>,
+    pub(crate) connections: Arc<Connections>,
 }
 
 impl Credentials {
@@ -55,7 +63,28 @@ impl Credentials {
             all.extend(source.secrets.iter().map(|secret| self.node(&source, secret)));
         }
         all.extend(self.vault.named().iter().map(|(name, at)| named(name, *at)));
+        all.extend(self.connections.records().iter().map(|connection| self.account(connection)));
+        all.extend(self.elsewhere());
         all
+    }
+
+    /// Those that the hub uses and does not keep.
+    fn elsewhere(&self) -> Vec<ApiToken> {
+        let now = self.tokens.desk.now();
+        let variables = self.sources.environment().into_iter().map(|(variable, source, since)| ApiToken {
+            owner: Some(source),
+            origin: Some("environment"),
+            ..ApiToken::of(short("env", &variable), &variable, Kind::NodeSecret, Life::since(since), now)
+        });
+        let keys = self.jwts.foreign().into_iter().map(|(n, key, read_at)| {
+            let name = key.kid.clone().unwrap_or_else(|| format!("key {} of the set", n + 1));
+            ApiToken {
+                algorithm: Some(key.algorithm.as_str().to_owned()),
+                origin: Some("key set"),
+                ..ApiToken::of(short("jwks", &format!("{n}/{name}")), &name, Kind::JwtKey, Life::since(read_at), now)
+            }
+        });
+        variables.chain(keys).collect()
     }
 
     /// One of them.
@@ -65,12 +94,18 @@ impl Credentials {
             Found::Key => self.jwts.list().into_iter().find(|key| key.id == id).ok_or_else(|| nothing(id)),
             Found::Node { source, secret } => Ok(self.node(&source, &secret)),
             Found::Named(name, at) => Ok(named(&name, at)),
+            Found::Connection(connection) => Ok(self.account(&connection)),
+            Found::Elsewhere(shown) => Ok(*shown),
         }
     }
 
     fn find(&self, id: &str) -> Result<Found, Problem> {
         if id.starts_with("jwk_") {
             return Ok(Found::Key);
+        }
+        if id.starts_with("env_") || id.starts_with("jwks_") {
+            let found = self.elsewhere().into_iter().find(|shown| shown.id == id);
+            return found.map(|shown| Found::Elsewhere(Box::new(shown))).ok_or_else(|| nothing(id));
         }
         if id.starts_with("node_") {
             for source in self.sources.list() {
@@ -84,7 +119,28 @@ impl Credentials {
             let found = self.vault.named().into_iter().find(|(name, _)| named_id(name) == id);
             return found.map(|(name, at)| Found::Named(name, at)).ok_or_else(|| nothing(id));
         }
+        if id.starts_with("con_") {
+            let found = self.connections.records().into_iter().find(|connection| connection_id(&connection.name) == id);
+            return found.map(|connection| Found::Connection(Box::new(connection))).ok_or_else(|| nothing(id));
+        }
         Ok(Found::Token)
+    }
+
+    /// A connection is as good as what the platform gave for it.
+    fn account(&self, connection: &Connection) -> ApiToken {
+        let ends = connection.token.as_ref().filter(|token| !token.refreshable).and_then(|token| token.expires_at);
+        let status = match connection.state {
+            State::Connected => Status::by_end(ends, self.tokens.desk.now()),
+            State::ReconnectNeeded => Status::Expired,
+            State::Disabled => Status::Revoked,
+        };
+        let (id, life) = (connection_id(&connection.name), Life::since(connection.created_at));
+        ApiToken {
+            owner: Some(connection.connector.clone()),
+            expires_at: ends.map(|at| at.to_string()),
+            status,
+            ..ApiToken::of(id, &connection.name, Kind::OauthConnection, life, self.tokens.desk.now())
+        }
     }
 
     fn node(&self, source: &Source, secret: &SecretInfo) -> ApiToken {
@@ -93,10 +149,11 @@ impl Credentials {
             (false, Some(_)) => Status::Rotated,
             _ => Status::by_end(secret.expires_at, self.tokens.desk.now()),
         };
+        let life = Life { expires_at: secret.expires_at, ..Life::since(secret.created_at) };
         ApiToken {
             owner: Some(source.id.clone()),
-            expires_at: secret.expires_at.map(|t| t.to_string()),
-            ..plain(node_id(&secret.name), &source.id, Kind::NodeSecret, status, secret.created_at)
+            status,
+            ..ApiToken::of(node_id(&secret.name), &source.id, Kind::NodeSecret, life, self.tokens.desk.now())
         }
     }
 
@@ -114,7 +171,7 @@ impl Credentials {
     pub async fn change(&self, id: &str, scopes: Vec<Scope>, by: &Principal) -> Result<ApiToken, Problem> {
         match self.find(id)? {
             Found::Token => self.tokens.change(id, scopes, by).await,
-            Found::Key | Found::Node { .. } | Found::Named(..) => {
+            Found::Key | Found::Node { .. } | Found::Named(..) | Found::Connection(_) | Found::Elsewhere(_) => {
                 Err(Problem::new(Code::Conflict, format!("{id:?} is no token of the hub's own: it has no scopes")))
             }
         }
@@ -157,6 +214,12 @@ impl Credentials {
                 let now = self.tokens.desk.now();
                 self.told("token.rotated", plan, |_, ()| Some(named(&name, now)))
             }
+            Found::Connection(connection) => {
+                by.demand("connectors:admin")?;
+                let plan = self.connections.plan_rotate(&connection.name, how.key, by)?;
+                self.told("token.rotated", plan, |own, next| Some(own.account(next)))
+            }
+            Found::Elsewhere(shown) => Err(kept_elsewhere(&shown)),
         }
     }
 
@@ -180,6 +243,12 @@ impl Credentials {
                 let gone = ApiToken { status: Status::Revoked, ..named(&name, at) };
                 self.told("token.revoked", plan, |_, ()| Some(gone))
             }
+            Found::Connection(connection) => {
+                by.demand("connectors:admin")?;
+                let plan = self.connections.plan_revoke(&connection.name, reason.as_deref(), by)?;
+                self.told("token.revoked", plan, |own, next| Some(own.account(next)))
+            }
+            Found::Elsewhere(shown) => Err(kept_elsewhere(&shown)),
         }
     }
 
@@ -214,23 +283,19 @@ fn named_id(name: &str) -> String {
     short("key", name)
 }
 
-fn named(name: &str, at: Timestamp) -> ApiToken {
-    plain(named_id(name), name, Kind::ProviderKey, Status::Active, at)
+fn connection_id(name: &str) -> String {
+    short("con", name)
 }
 
-fn plain(id: String, name: &str, kind: Kind, status: Status, created_at: Timestamp) -> ApiToken {
-    ApiToken {
-        id,
-        name: name.to_owned(),
-        kind,
-        status,
-        scopes: Vec::new(),
-        created_at: created_at.to_string(),
-        expires_at: None,
-        last_used_at: None,
-        rotated_from: None,
-        rotated_to: None,
-        algorithm: None,
-        owner: None,
-    }
+fn named(name: &str, at: Timestamp) -> ApiToken {
+    ApiToken::of(named_id(name), name, Kind::ProviderKey, Life::since(at), at)
+}
+
+/// The hub can't change what it does not keep.
+fn kept_elsewhere(shown: &ApiToken) -> Problem {
+    let how = match shown.origin {
+        Some("environment") => "is set in the environment: change it there and start the hub again",
+        _ => "is part of a key set that lies elsewhere: change it there, the hub reads the set again",
+    };
+    Problem::new(Code::Conflict, format!("{:?} {how}", shown.name))
 }

@@ -125,20 +125,79 @@ pub struct ApiToken {
     /// Whose it is: the source of a node secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
+    /// Where it is kept and changed, if not in the hub: `environment` or `key set`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<&'static str>,
 }
 
-impl StoredToken {
-    /// Whether it opens a door.
-    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
+/// From when to when a credential is in force, and what came before and after it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Life<'a> {
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) revoked_at: Option<Timestamp>,
+    pub(crate) rotated_from: Option<&'a str>,
+    pub(crate) rotated_to: Option<&'a str>,
+}
+
+impl Life<'_> {
+    /// Of one that never changes.
+    pub(crate) fn since(created_at: Timestamp) -> Self {
+        Self { created_at, ..Self::default() }
+    }
+
+    pub(crate) fn is_in_force(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|at| at > now)
     }
 
-    pub(super) fn status(&self, now: Timestamp) -> Status {
-        match (self.revoked_at, &self.rotated_to) {
+    pub(crate) fn status(&self, now: Timestamp) -> Status {
+        match (self.revoked_at, self.rotated_to) {
             (Some(_), _) => Status::Revoked,
             (None, Some(_)) => Status::Rotated,
             (None, None) => Status::by_end(self.expires_at, now),
         }
+    }
+}
+
+impl ApiToken {
+    /// A credential without what only its kind has.
+    pub(crate) fn of(id: String, name: &str, kind: Kind, life: Life<'_>, now: Timestamp) -> Self {
+        Self {
+            id,
+            name: name.to_owned(),
+            kind,
+            status: life.status(now),
+            scopes: Vec::new(),
+            created_at: life.created_at.to_string(),
+            expires_at: life.expires_at.map(|t| t.to_string()),
+            last_used_at: None,
+            rotated_from: life.rotated_from.map(str::to_owned),
+            rotated_to: life.rotated_to.map(str::to_owned),
+            algorithm: None,
+            owner: None,
+            origin: None,
+        }
+    }
+}
+
+impl StoredToken {
+    fn life(&self) -> Life<'_> {
+        Life {
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            rotated_from: self.rotated_from.as_deref(),
+            rotated_to: self.rotated_to.as_deref(),
+        }
+    }
+
+    /// Whether it opens a door.
+    pub(super) fn is_in_force(&self, now: Timestamp) -> bool {
+        self.life().is_in_force(now)
+    }
+
+    pub(super) fn status(&self, now: Timestamp) -> Status {
+        self.life().status(now)
     }
 
     /// When it ended, if it has.
@@ -154,18 +213,9 @@ impl StoredToken {
 
     pub(super) fn show(&self, now: Timestamp, last_used: i64) -> ApiToken {
         ApiToken {
-            id: self.id.clone(),
-            name: self.name.clone(),
-            kind: Kind::ApiToken,
-            status: self.status(now),
             scopes: self.scopes.clone(),
-            created_at: self.created_at.to_string(),
-            expires_at: self.expires_at.map(|t| t.to_string()),
             last_used_at: (last_used != 0).then(|| Timestamp::from_micros(last_used).to_string()),
-            rotated_from: self.rotated_from.clone(),
-            rotated_to: self.rotated_to.clone(),
-            algorithm: None,
-            owner: None,
+            ..ApiToken::of(self.id.clone(), &self.name, Kind::ApiToken, self.life(), now)
         }
     }
 }

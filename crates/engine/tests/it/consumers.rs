@@ -368,3 +368,38 @@ async fn to_ensure_a_subscription_twice_makes_it_once() {
         assert!(!refused.details.is_empty());
     }
 }
+
+#[tokio::test]
+async fn what_a_consumer_made_of_an_event_is_a_span_of_its_trace() {
+    let collector = crate::rig::Endpoint::new([]).await;
+    let config =
+        nexus_engine::HubConfig { otlp_endpoint: Some(collector.url.clone()), ..nexus_engine::HubConfig::default() };
+    let rig = Rig::with(config).await;
+    let sub = consumed(&rig, json!({})).await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut event = rig.event("a.b", "1");
+    event.attributes.traceparent = Some(format!("00-{trace}-00f067aa0ba902b7-01"));
+    let published = rig.hub.publish(event).await.expect("accepted");
+    let taken = one(&rig, sub).await;
+    rig.hub.consumers().nack(sub, &taken.lease, Some(Duration::ZERO), Some("not now")).expect("held");
+    let again = one(&rig, sub).await;
+    rig.hub.consumers().ack(sub, &again.lease).expect("held");
+    let spans = || {
+        let received = collector.received.lock().expect("unpoisoned").clone();
+        let all = received.iter().flat_map(|r| {
+            let spans = r.json()["resourceSpans"][0]["scopeSpans"][0]["spans"].clone();
+            spans.as_array().expect("spans").clone()
+        });
+        all.filter(|span| span["name"] == "deliver").collect::<Vec<_>>()
+    };
+    rig.until("both attempts are told", async || spans().len() == 2).await;
+    for (span, (attempt, code)) in spans().iter().zip([("1", 2), ("2", 1)]) {
+        let told = |key: &str| {
+            let all = span["attributes"].as_array().expect("attributes");
+            all.iter().find(|a| a["key"] == key).map(|a| a["value"]["stringValue"].clone()).unwrap_or_default()
+        };
+        assert_eq!((span["traceId"].as_str(), span["status"]["code"].as_i64()), (Some(trace), Some(code)), "{span}");
+        assert_eq!((told("nexus.subscription"), told("nexus.attempt")), (json!("sub"), json!(attempt)));
+        assert_eq!(told("nexus.event.id"), json!(published.id.to_string()));
+    }
+}

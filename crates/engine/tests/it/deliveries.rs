@@ -261,6 +261,28 @@ async fn a_replay_sends_the_past_again_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_restart_in_the_middle_of_a_replay_sends_nothing_of_it_twice() {
+    let mut rig = Rig::new().await;
+    // The first hangs, so that the replay's position can't pass it; the others are answered.
+    let endpoint = Endpoint::new([Reply::Hang]).await;
+    for i in 0..10 {
+        rig.publish("a.b", &i.to_string()).await;
+    }
+    rig.subscribe(json!({"name": "sub", "filter": "a.*", "url": endpoint.url})).await;
+    let request: ReplayRequest = serde_json::from_value(json!({"subscription": "sub", "from": 1})).expect("a request");
+    let replay = rig.hub.replays().start(&request, &admin()).await.expect("started");
+    endpoint.wait(10).await;
+    rig = rig.restart().await;
+    rig.until("the replay ends", async || {
+        rig.hub.replays().get(replay.id).await.expect("a replay").state == ReplayState::Done
+    })
+    .await;
+    let received = endpoint.wait(11).await;
+    assert_eq!(received.len(), 11, "only the one that hung came again");
+    assert_eq!(received[10].header("webhook-id"), received[0].header("webhook-id"));
+}
+
+#[tokio::test]
 async fn a_subscription_can_begin_in_the_past() {
     let rig = Rig::new().await;
     let endpoint = Endpoint::new([]).await;

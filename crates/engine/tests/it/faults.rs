@@ -11,7 +11,12 @@ use nexus_core::{
     event::StoredEvent,
     sign::{Secret, standard_signature},
 };
-use nexus_engine::{HubConfig, alerts::AlertTarget, delivery::attempt::Handler, delivery::machine::Policy};
+use nexus_engine::{
+    HubConfig,
+    alerts::AlertTarget,
+    delivery::attempt::{Handed, Handler, Unhandled},
+    delivery::machine::Policy,
+};
 use serde_json::json;
 
 use crate::rig::{Endpoint, Reply, Rig};
@@ -98,7 +103,7 @@ struct Scripted(&'static str, Arc<Mutex<Vec<String>>>);
 
 #[async_trait]
 impl Handler for Scripted {
-    async fn handle(&self, event: &StoredEvent, _delivery_id: &str) -> Result<(), String> {
+    async fn handle(&self, event: &StoredEvent, _handed: Handed<'_>) -> Result<(), Unhandled> {
         self.1.lock().expect("unpoisoned").push(format!("{} {}", self.0, event.seq));
         match self.0 {
             "fails" => Err("no".into()),

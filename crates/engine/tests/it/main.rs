@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test they help"
 )]
 
+mod connectors;
 mod consumers;
 mod deliveries;
 mod faults;
@@ -15,7 +16,10 @@ mod keeping;
 mod library;
 mod load;
 mod outages;
+mod provider;
 mod recovery;
 mod rig;
 mod scale;
+mod shipped;
 mod simulation;
+mod vendor;

@@ -23,7 +23,7 @@ use tokio::{
     net::TcpListener,
 };
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
     pub(crate) hub: Hub,
@@ -92,7 +92,7 @@ impl Rig {
 
     /// Waits until `there` holds.
     pub(crate) async fn until<F: Future<Output = bool>>(&self, what: &str, there: impl Fn() -> F) {
-        for _ in 0..4_000 {
+        for _ in 0..12_000 {
             if there().await {
                 return;
             }
@@ -104,7 +104,7 @@ impl Rig {
     /// Waits until the fate's verdict is `verdict`.
     pub(crate) async fn fate(&self, event: Appended, verdict: &str) -> Fate {
         let mut last = None;
-        for _ in 0..2_000 {
+        for _ in 0..12_000 {
             let fate = self.hub.fate(event.id).await.expect("a fate");
             if fate.verdict == verdict {
                 return fate;
@@ -138,6 +138,8 @@ impl Received {
 pub(crate) enum Reply {
     Status(u16),
     Header(u16, &'static str),
+    /// With the whole request as the body.
+    Echo(u16),
     /// Never.
     Hang,
     /// 200 as soon as there is a permit.
@@ -206,6 +208,8 @@ impl Endpoint {
                 .filter_map(|l| l.split_once(':'))
                 .map(|(n, v)| (n.to_lowercase(), v.trim().to_owned()))
                 .collect();
+            let mut said = "ok".to_owned();
+            let echo = format!("{head}{body}");
             self.received.lock().expect("unpoisoned").push(Received { headers, body });
             self.arrived.notify_waiters();
             let scripted = self.script.lock().expect("unpoisoned").pop_front();
@@ -213,6 +217,10 @@ impl Endpoint {
             let (status, extra) = match reply {
                 Reply::Status(status) => (status, ""),
                 Reply::Header(status, header) => (status, header),
+                Reply::Echo(status) => {
+                    said = echo;
+                    (status, "")
+                }
                 Reply::Hang => std::future::pending().await,
                 Reply::Gate(gate) => {
                     gate.acquire().await.expect("open").forget();
@@ -232,7 +240,7 @@ impl Endpoint {
                     return;
                 }
             };
-            let answer = format!("HTTP/1.1 {status} X\r\n{extra}content-length: 2\r\n\r\nok");
+            let answer = format!("HTTP/1.1 {status} X\r\n{extra}content-length: {}\r\n\r\n{said}", said.len());
             if stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
             }

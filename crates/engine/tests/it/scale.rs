@@ -59,7 +59,8 @@ async fn retries_keep_their_pace_while_the_doors_are_flooded() {
     }
     assert_eq!(endpoint.count(), 4);
     let events = accepted.load(Ordering::Relaxed);
-    assert!(took < Duration::from_secs(5), "three waits of 100 ms took {took:?} beside {events} events");
+    // Far beyond what a busy machine needs, and far below what waiting behind the flood would take.
+    assert!(took < Duration::from_secs(30), "three waits of 100 ms took {took:?} beside {events} events");
 }
 
 /// Subscriptions `first..last` with their revisions, as the desk stores them; every thousandth takes `all.*` too.

@@ -60,7 +60,12 @@ impl Running {
             let started = clock.now();
             let made = match event {
                 Ok(Some(event)) if spec.subscription.target.is_consumer() => {
-                    consumers.offer(Offered { event, spec, generation: key.1, attempt }).await
+                    let (told, by) = (Arc::clone(&event), Arc::clone(&spec));
+                    let made = consumers.offer(Offered { event, spec, generation: key.1, attempt }).await;
+                    if let Made::Answered(answer) = &made {
+                        sender.consumed(&told, Delivery { spec: &by, generation: key.1, attempt }, answer);
+                    }
+                    made
                 }
                 Ok(Some(event)) => {
                     let delivery = Delivery { spec: &spec, generation: key.1, attempt };

@@ -268,8 +268,15 @@ impl World {
         self.fence = ready(self.store.acquire(0)).expect("a fence");
         let specs = self.model.subs.iter().map(|(no, kept)| (self.spec(*no), kept.active)).collect();
         let replays = self.model.replays.iter();
-        let replays =
-            replays.map(|(no, r)| FoundReplay { sub: r.sub, generation: *no, from: r.from, until: r.until }).collect();
+        let replays = replays
+            .map(|(no, r)| FoundReplay {
+                sub: r.sub,
+                generation: *no,
+                from: r.from,
+                until: r.until,
+                settled: std::collections::HashSet::new(),
+            })
+            .collect();
         let found = ready(Found::read(&self.store, specs, Vec::new(), replays)).expect("readable");
         let now = self.now();
         self.known = self.store.head().seq;
