@@ -3,10 +3,15 @@
 //! A detector is settings; what it remembers of one key is a [`Memory`], plain JSON. Times are those of the log, so the
 //! same machine runs live and over the past. A match is told once: what led to it does not count again.
 
+pub(crate) mod plan;
+mod watch;
+
 use std::{collections::VecDeque, time::Duration};
 
 use nexus_core::time::Timestamp;
+pub use plan::{DETECTORS, DetectPlan, Hit, MATCHED, Match};
 use serde::{Deserialize, Serialize};
+pub use watch::{KEYS, TooManyKeys, Watch};
 
 /// The largest count a detector may wait for: each is remembered.
 pub const COUNT: usize = 1_000;
@@ -71,11 +76,20 @@ pub struct Memory {
     beyond: Option<bool>,
 }
 
+impl Memory {
+    /// When the absence is complete that it waits for.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.due
+    }
+}
+
 /// What a signal led to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// There is a match: publish the pattern event, once.
     pub matched: bool,
+    /// When that which matched began: the first of the events that led to it.
+    pub since: Option<Timestamp>,
     /// A timer is wanted then (in place of an earlier one for this key).
     pub timer: Option<Timestamp>,
 }
@@ -113,15 +127,21 @@ impl Detector {
         }
     }
 
-    /// True when the memory of a key may be forgotten: it can no longer lead to a match that a new key would not.
-    pub fn is_idle(&self, memory: &Memory, now: Timestamp) -> bool {
+    /// From when on the memory of a key may be forgotten, as nothing more comes: it can no longer lead to a match that a new
+    /// key would not. `None`: never.
+    pub fn idle_at(&self, memory: &Memory, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Count { window_ms: ms, .. } | Self::Sequence { within_ms: ms } => {
-                memory.times.back().is_none_or(|last| now.since(*last) >= Duration::from_millis(*ms))
+                Some(memory.times.back().map_or(now, |last| last.plus(Duration::from_millis(*ms))))
             }
-            Self::Absence { .. } => memory.due.is_none(),
-            Self::Threshold { .. } => false,
+            Self::Absence { .. } => memory.due.is_none().then_some(now),
+            Self::Threshold { .. } => None,
         }
+    }
+
+    /// True when the memory of a key may be forgotten now.
+    pub fn is_idle(&self, memory: &Memory, now: Timestamp) -> bool {
+        self.idle_at(memory, now).is_some_and(|at| at <= now)
     }
 }
 
@@ -132,10 +152,11 @@ fn counted(memory: &mut Memory, count: usize, window_ms: u64, at: Timestamp) -> 
         memory.times.pop_front();
     }
     let matched = memory.times.len() >= count;
+    let since = memory.times.front().copied().filter(|_| matched);
     if matched {
         memory.times.clear();
     }
-    Verdict { matched, timer: None }
+    Verdict { matched, since, timer: None }
 }
 
 fn absence(memory: &mut Memory, after_ms: u64, signal: Signal, at: Timestamp) -> Verdict {
@@ -144,19 +165,21 @@ fn absence(memory: &mut Memory, after_ms: u64, signal: Signal, at: Timestamp) ->
         Signal::First if memory.due.is_none() => {
             let due = at.plus(Duration::from_millis(after_ms));
             memory.due = Some(due);
-            Verdict { matched: false, timer: Some(due) }
+            Verdict { timer: Some(due), ..Verdict::default() }
         }
         Signal::Second | Signal::Breaking => {
             // The event that should not have been missing came after the time was over, before the timer told.
-            let late = memory.due.take().is_some_and(|due| at >= due);
-            Verdict { matched: late, timer: None }
+            overdue(memory.due.take(), after_ms, at)
         }
-        Signal::Due if memory.due.is_some_and(|due| at >= due) => {
-            memory.due = None;
-            Verdict { matched: true, timer: None }
-        }
+        Signal::Due if memory.due.is_some_and(|due| at >= due) => overdue(memory.due.take(), after_ms, at),
         _ => Verdict::default(),
     }
+}
+
+fn overdue(due: Option<Timestamp>, after_ms: u64, at: Timestamp) -> Verdict {
+    let due = due.filter(|due| at >= *due);
+    let since = due.map(|due| due.minus(Duration::from_millis(after_ms)));
+    Verdict { matched: due.is_some(), since, timer: None }
 }
 
 fn sequence(memory: &mut Memory, within_ms: u64, signal: Signal, at: Timestamp) -> Verdict {
@@ -172,8 +195,8 @@ fn sequence(memory: &mut Memory, within_ms: u64, signal: Signal, at: Timestamp) 
             Verdict::default()
         }
         Signal::Second => {
-            let matched = memory.times.pop_back().is_some_and(|first| at.since(first) <= within);
-            Verdict { matched, timer: None }
+            let since = memory.times.pop_back().filter(|first| at.since(*first) <= within);
+            Verdict { matched: since.is_some(), since, timer: None }
         }
         _ => Verdict::default(),
     }
@@ -186,7 +209,7 @@ fn crossed(memory: &mut Memory, limit: f64, falling: bool, number: f64) -> Verdi
     let beyond = if falling { number <= limit } else { number >= limit };
     let before = memory.beyond.replace(beyond);
     // A first number beyond the limit is a crossing, too: it was nowhere before.
-    Verdict { matched: beyond && before != Some(true), timer: None }
+    Verdict { matched: beyond && before != Some(true), ..Verdict::default() }
 }
 
 #[cfg(test)]

@@ -30,6 +30,22 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     bounded(days.saturating_add(clock))
 }
 
+/// A length in ISO 8601: `PT1H30M`, `P2D`.
+pub fn text(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let parts = [(seconds / 86_400, 'D'), (seconds / 3_600 % 24, 'H'), (seconds / 60 % 60, 'M')];
+    let shown = |(n, unit): &(u64, char)| if *n == 0 { String::new() } else { format!("{n}{unit}") };
+    let days = shown(&parts[0]);
+    let mut clock: String = parts[1..].iter().map(shown).collect();
+    let (whole, millis) = (seconds % 60, length.subsec_millis());
+    if millis > 0 {
+        clock.push_str(&format!("{whole}.{millis:03}S"));
+    } else if whole > 0 || (clock.is_empty() && days.is_empty()) {
+        clock.push_str(&format!("{whole}S"));
+    }
+    if clock.is_empty() { format!("P{days}") } else { format!("P{days}T{clock}") }
+}
+
 /// `length`, unless it is beyond what a flow may wait.
 pub fn bounded(length: Duration) -> Result<Duration, String> {
     if length > LONGEST {
@@ -95,6 +111,9 @@ mod tests {
             "PT.S", "PTé",
         ] {
             assert!(parse(text).is_err(), "{text}");
+        }
+        for text in ["PT30S", "P2DT3H4M", "PT1H30M", "P7D", "PT0S", "PT0.250S", "PT1M0.500S"] {
+            assert_eq!(super::text(parse(text).unwrap()), text);
         }
         assert!(parse("P1M").unwrap_err().contains("write days"));
     }

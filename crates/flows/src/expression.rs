@@ -71,6 +71,11 @@ impl Expression {
         Jq::compile_with(text, Rules::Wide, given).map(Self)
     }
 
+    /// As it was written, without `${ }`.
+    pub fn text(&self) -> &str {
+        self.0.text()
+    }
+
     /// How it uses `$name`, if it does.
     pub fn usage(&self, name: &str) -> Option<&Usage> {
         self.0.variables().iter().find(|(variable, _)| variable == name).map(|(_, usage)| usage)
@@ -134,6 +139,15 @@ impl Template {
                 .map(|(key, field)| Ok((key.clone(), field.eval(input, arguments)?)))
                 .collect::<Result<Map<_, _>, FlowError>>()
                 .map(Value::Object),
+        }
+    }
+
+    /// A field of a map, when there is no expression in it.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        match self {
+            Self::Plain(value) => value.get(name),
+            Self::Map(fields) => fields.iter().find(|(key, _)| key == name).and_then(|(_, field)| field.plain()),
+            Self::Expression(_) | Self::List(_) => None,
         }
     }
 

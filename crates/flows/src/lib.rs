@@ -13,7 +13,8 @@
 //! - [`expression`], [`uri`], [`duration`], [`secrets`]: what stands in fields. jq comes from `nexus_engine::jq`, screened
 //!   and paid for with fuel.
 //! - [`run`], [`effect`], [`error`], [`openapi`]: the interpreter.
-//! - [`schedule`], [`trigger`], [`detect`]: what starts a flow.
+//! - [`schedule`], [`trigger`], [`detect`], [`webhook`]: what starts a flow.
+//! - [`rehearse`], [`graph`], [`template`], [`files`]: flows without a hub: played, drawn, begun, told apart.
 //!
 //! # What a host must do
 //!
@@ -43,18 +44,22 @@ pub mod duration;
 pub mod effect;
 pub mod error;
 pub mod expression;
+pub mod files;
+pub mod graph;
+pub mod host;
 pub mod model;
 pub mod openapi;
 pub mod plan;
-pub mod pointer;
-pub mod problem;
+pub mod rehearse;
 pub mod run;
 pub mod schedule;
 pub mod secrets;
+pub mod template;
 pub mod trigger;
 pub mod uri;
 pub mod validate;
-pub mod yaml;
+pub mod webhook;
 
+pub use nexus_engine::document::{pointer, problem, yaml};
 pub use plan::Definition;
 pub use validate::publish;

@@ -5,6 +5,7 @@
 
 pub mod part;
 pub(crate) mod read;
+pub mod setting;
 pub mod task;
 
 use std::collections::BTreeMap;

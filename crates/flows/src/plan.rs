@@ -4,13 +4,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jsonschema::Validator;
+use nexus_engine::schema::Tell;
 use serde_json::Value;
 
 use crate::{
+    detect::DetectPlan,
     error::{FlowError, Standard},
     expression::{Arguments, Expression, Template},
-    uri::UriTemplate,
+    schedule::Missed,
+    webhook::WebhookPlan,
+};
+
+mod event;
+mod schedule;
+mod task;
+
+pub use event::{AttributeTest, CorrelationPlan, FilterPlan, ForeachPlan, ListenPlan, ReadAs, StrategyPlan, UntilPlan};
+pub use schedule::SchedulePlan;
+pub use task::{
+    AuthParameters, AuthPlan, AuthScheme, BackoffPlan, ErrorFilter, ForPlan, HttpPlan, OpenApiPlan, RaisePlan,
+    RetryPlan, RunPlan, Target, TryPlan, Wanted,
 };
 
 /// Which flow, which version.
@@ -71,12 +84,24 @@ pub struct FlowData {
 pub struct Settings {
     /// `nexus.dev/listenFrom`: a `listen` sees events from the trigger on (default), or from when it begins.
     pub listen_from_now: bool,
+    /// `nexus.dev/enabled: false`: published for the first time, it is off until somebody turns it on.
+    pub begins_off: bool,
+    /// `nexus.dev/calls`: how many calls all its runs together make at once.
+    pub calls: Option<usize>,
     /// `nexus.dev/taskEvents`: lifecycle events of tasks are published too.
     pub task_events: bool,
     /// `nexus.dev/concurrency`.
     pub concurrency: Option<Concurrency>,
+    /// `nexus.dev/budget`.
+    pub budget: Option<Budget>,
     /// `nexus.dev/timezone`: where the hours of `schedule.cron` are told; UTC without.
     pub timezone: Option<String>,
+    /// `nexus.dev/missed`: what is done about fires of `cron` and `every` that fell into a time when nothing ran.
+    pub missed: Option<Missed>,
+    /// `nexus.dev/webhook`: an address that starts it.
+    pub webhook: Option<Arc<WebhookPlan>>,
+    /// `nexus.dev/detect`: behaviour that starts it.
+    pub detect: Arc<Vec<DetectPlan>>,
 }
 
 /// At most one active run per key.
@@ -86,6 +111,18 @@ pub struct Concurrency {
     pub key: Arc<Expression>,
     /// What happens to another.
     pub on_conflict: OnConflict,
+}
+
+/// The most that a flow may set as its budget.
+pub const BUDGET_AT_MOST: u32 = 1_000_000;
+
+/// How many runs events may begin in one minute.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    /// So many for one key.
+    pub runs: u32,
+    /// What the run's input gives as its key; without, that of `nexus.dev/concurrency`, or the event's subject.
+    pub key: Option<Arc<Expression>>,
 }
 
 /// What happens to a run whose key is taken.
@@ -218,320 +255,6 @@ impl Work {
     }
 }
 
-/// What of an answer is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
-    /// What it holds.
-    #[default]
-    Content,
-    /// All of it.
-    Response,
-    /// Its bytes in base64.
-    Raw,
-}
-
-/// Where a request goes.
-#[derive(Debug)]
-pub enum Target {
-    /// A URI with fields to fill in.
-    Template(UriTemplate),
-    /// A URI that an expression gives.
-    Expression(Expression),
-}
-
-/// How to prove who calls, with its parameters still to be filled in.
-#[derive(Debug)]
-pub struct AuthPlan {
-    /// Which way.
-    pub scheme: AuthScheme,
-    /// Its parameters: in place, or a secret that holds them.
-    pub parameters: AuthParameters,
-}
-
-/// A way to prove who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AuthScheme {
-    /// User and password.
-    Basic,
-    /// A token.
-    Bearer,
-    /// A token got with the client's own credentials.
-    OAuth2,
-}
-
-/// Where the parameters come from.
-#[derive(Debug)]
-pub enum AuthParameters {
-    /// In place.
-    Inline(Template),
-    /// From the secret of this name.
-    Secret(String),
-}
-
-/// `call: http`.
-#[derive(Debug)]
-pub struct HttpPlan {
-    /// As written.
-    pub method: String,
-    /// Where to.
-    pub target: Target,
-    /// How to prove who calls.
-    pub authentication: Option<AuthPlan>,
-    /// A map.
-    pub headers: Option<Template>,
-    /// Anything.
-    pub body: Option<Template>,
-    /// A map.
-    pub query: Option<Template>,
-    /// What of the answer is wanted.
-    pub wanted: Wanted,
-    /// Whether a redirection is an answer like any other.
-    pub redirect: bool,
-}
-
-/// `call: openapi`.
-#[derive(Debug)]
-pub struct OpenApiPlan {
-    /// Where the document lies.
-    pub document: Target,
-    /// How to prove who asks for the document.
-    pub document_authentication: Option<AuthPlan>,
-    /// Which operation.
-    pub operation_id: String,
-    /// Its parameters.
-    pub parameters: Option<Template>,
-    /// How to prove who calls.
-    pub authentication: Option<AuthPlan>,
-    /// What of the answer is wanted.
-    pub wanted: Wanted,
-    /// Whether a redirection is an answer like any other.
-    pub redirect: bool,
-}
-
-/// `for`.
-#[derive(Debug)]
-pub struct ForPlan {
-    /// What an item is called.
-    pub each: String,
-    /// What its index is called.
-    pub at: String,
-    /// The items.
-    pub items: Expression,
-    /// As long as this holds.
-    pub while_: Option<Expression>,
-    /// The tasks.
-    pub tasks: Vec<Node>,
-}
-
-/// `listen`.
-#[derive(Debug)]
-pub struct ListenPlan {
-    /// To which events.
-    pub strategy: StrategyPlan,
-    /// What of an event is wanted.
-    pub read: ReadAs,
-    /// What to do with each.
-    pub foreach: Option<ForeachPlan>,
-}
-
-/// What of an event is wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ReadAs {
-    /// Its data.
-    #[default]
-    Data,
-    /// All of it.
-    Envelope,
-    /// Its data as text.
-    Raw,
-}
-
-/// What to do with each event.
-#[derive(Debug)]
-pub struct ForeachPlan {
-    /// What it is called.
-    pub item: String,
-    /// What its index is called.
-    pub at: String,
-    /// The tasks.
-    pub tasks: Vec<Node>,
-    /// What each gives.
-    pub output_as: Option<Template>,
-    /// What each leaves in the context.
-    pub export_as: Option<Template>,
-}
-
-/// Which events to wait for.
-#[derive(Debug)]
-pub enum StrategyPlan {
-    /// One event.
-    One(FilterPlan),
-    /// Any of several.
-    Any(Vec<FilterPlan>, Option<UntilPlan>),
-    /// Each of several.
-    All(Vec<FilterPlan>),
-}
-
-impl StrategyPlan {
-    /// Its filters, those of `until` after the others.
-    pub fn filters(&self) -> Vec<&FilterPlan> {
-        match self {
-            Self::One(filter) => vec![filter],
-            Self::All(filters) => filters.iter().collect(),
-            Self::Any(filters, until) => {
-                let mut all: Vec<&FilterPlan> = filters.iter().collect();
-                if let Some(UntilPlan::Events(strategy)) = until {
-                    all.extend(strategy.filters());
-                }
-                all
-            }
-        }
-    }
-
-    /// How many filters select events that are kept.
-    pub fn kept(&self) -> usize {
-        match self {
-            Self::One(_) => 1,
-            Self::Any(filters, _) | Self::All(filters) => filters.len(),
-        }
-    }
-}
-
-/// When `any` stops.
-#[derive(Debug)]
-pub enum UntilPlan {
-    /// When this holds of what was consumed.
-    Condition(Expression),
-    /// When these events came.
-    Events(Box<StrategyPlan>),
-}
-
-/// One set of events.
-#[derive(Debug)]
-pub struct FilterPlan {
-    /// Attributes that must be as given; `data` apart.
-    pub attributes: Vec<(String, AttributeTest)>,
-    /// What the data must be.
-    pub data: Option<AttributeTest>,
-    /// What links an event to a run: a name, what to take from the event, what it must be.
-    pub correlate: Vec<CorrelationPlan>,
-}
-
-/// What an attribute must be.
-#[derive(Debug)]
-pub enum AttributeTest {
-    /// Exactly this.
-    Equals(Value),
-    /// An expression over the attribute: `true` and `false` decide, anything else must equal the attribute. A regular
-    /// expression is one, too: `test("^…$")`.
-    Expression(Expression),
-}
-
-/// A link between events and a run.
-#[derive(Debug)]
-pub struct CorrelationPlan {
-    /// Its name.
-    pub name: String,
-    /// What to take from the event.
-    pub from: Expression,
-    /// What it must be; without, the first value counts.
-    pub expect: Option<Template>,
-}
-
-/// `raise`.
-#[derive(Debug)]
-pub struct RaisePlan {
-    /// Its kind.
-    pub kind: Template,
-    /// Its status.
-    pub status: u16,
-    /// In a few words.
-    pub title: Option<Template>,
-    /// In a sentence.
-    pub detail: Option<Template>,
-}
-
-/// `run: {workflow}`.
-#[derive(Debug)]
-pub struct RunPlan {
-    /// Which flow; the version may be `latest`.
-    pub flow: FlowId,
-    /// Its input.
-    pub input: Option<Template>,
-    /// Whether to wait for its end.
-    pub wait: bool,
-    /// Whether its output is wanted.
-    pub output: bool,
-}
-
-/// `try`.
-#[derive(Debug)]
-pub struct TryPlan {
-    /// The tasks.
-    pub tasks: Vec<Node>,
-    /// Which errors.
-    pub errors: ErrorFilter,
-    /// What the error is called.
-    pub as_: String,
-    /// Only when this holds.
-    pub when: Option<Expression>,
-    /// Unless this holds.
-    pub except_when: Option<Expression>,
-    /// Whether to try again.
-    pub retry: Option<Arc<RetryPlan>>,
-    /// The tasks after the last attempt.
-    pub handler: Option<Vec<Node>>,
-}
-
-/// Which errors are caught.
-#[derive(Debug, Default)]
-pub struct ErrorFilter {
-    /// Of this kind.
-    pub kind: Option<Template>,
-    /// With this status.
-    pub status: Option<Template>,
-    /// Of this task.
-    pub instance: Option<Template>,
-    /// With this title.
-    pub title: Option<Template>,
-    /// With this detail.
-    pub detail: Option<Template>,
-}
-
-/// A retry policy.
-#[derive(Debug)]
-pub struct RetryPlan {
-    /// Only when this holds.
-    pub when: Option<Expression>,
-    /// Unless this holds.
-    pub except_when: Option<Expression>,
-    /// The first wait.
-    pub delay: Option<Length>,
-    /// How waits grow.
-    pub backoff: BackoffPlan,
-    /// What is added to each wait.
-    pub jitter: Option<(Length, Length)>,
-    /// How many attempts beyond the first.
-    pub count: Option<u32>,
-    /// How long each attempt may take.
-    pub attempt: Option<Length>,
-    /// How long all of them may take.
-    pub total: Option<Length>,
-}
-
-/// How waits grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum BackoffPlan {
-    /// They don't.
-    #[default]
-    Constant,
-    /// By the first wait.
-    Linear,
-    /// They double.
-    Exponential,
-}
-
 /// A length of time.
 #[derive(Debug)]
 pub enum Length {
@@ -539,6 +262,15 @@ pub enum Length {
     Fixed(Duration),
     /// An expression that gives ISO 8601.
     Expression(Expression),
+}
+
+impl std::fmt::Display for Length {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Fixed(length) => f.write_str(&crate::duration::text(*length)),
+            Self::Expression(expression) => write!(f, "${{ {} }}", expression.text()),
+        }
+    }
 }
 
 impl Length {
@@ -559,22 +291,20 @@ impl Length {
 
 /// A compiled JSON Schema.
 #[derive(Debug)]
-pub struct Schema(pub(crate) Validator);
+pub struct Schema(pub(crate) nexus_engine::schema::Schema);
 
 impl Schema {
     /// Checks a value; the message names the first places that are wrong.
     pub fn check(&self, what: &str, value: &Value) -> Result<(), FlowError> {
         const NAMED: usize = 3;
-        if self.0.is_valid(value) {
+        if self.0.fits(value) {
             return Ok(());
         }
         let errors: Vec<String> = self
             .0
-            .iter_errors(value)
-            .take(NAMED)
-            .map(|error| {
-                format!("{}: {}", crate::pointer::Pointer::from_text(error.instance_path().to_string()), error.masked())
-            })
+            .violations(value, NAMED, Tell::Masked)
+            .into_iter()
+            .map(|wrong| format!("{}: {}", crate::pointer::Pointer::from_text(wrong.path), wrong.reason))
             .collect();
         Err(FlowError::new(Standard::Validation, format!("{what} is not as its schema says: {}", errors.join("; "))))
     }
@@ -593,17 +323,4 @@ pub struct ExtensionPlan {
     pub before: Vec<Node>,
     /// After.
     pub after: Vec<Node>,
-}
-
-/// What starts a flow besides a person or a call.
-#[derive(Debug, Default)]
-pub struct SchedulePlan {
-    /// Again and again.
-    pub every: Option<Duration>,
-    /// At given times.
-    pub cron: Option<crate::schedule::Cron>,
-    /// Some time after it ended.
-    pub after: Option<Duration>,
-    /// Events.
-    pub on: Option<StrategyPlan>,
 }

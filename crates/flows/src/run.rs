@@ -44,6 +44,8 @@ pub struct Host<'a> {
     pub random: &'a mut dyn FnMut() -> u64,
     /// The secrets that the flow declares.
     pub secrets: &'a Secrets,
+    /// Refuses events of types that the flow may not publish, and says what it lacks.
+    pub may_emit: &'a dyn Fn(&str) -> Result<(), String>,
 }
 
 /// What a step did.
@@ -55,6 +57,8 @@ pub struct Taken {
     pub cost: u64,
     /// The input was for something that the run no longer waits for; nothing changed.
     pub ignored: bool,
+    /// The input was an event that the run took: it holds what that event held.
+    pub heard: bool,
 }
 
 /// How far a task or a list of tasks came.
@@ -112,6 +116,8 @@ struct Machine<'a, 'h> {
     /// Waits from this id on were begun by this step.
     first: WaitId,
     cost: Cell<u64>,
+    /// An event was taken.
+    heard: bool,
 }
 
 /// Applies one input to a run.
@@ -126,9 +132,22 @@ pub fn step(definition: &Definition, state: &mut RunState, input: Input, host: &
         told: BTreeMap::new(),
         budget: STEP_TASKS,
         cost: Cell::new(0),
+        heard: false,
     };
     let ignored = !machine.take(input);
-    Taken { effects: machine.effects, cost: machine.cost.get(), ignored }
+    Taken { effects: machine.effects, cost: machine.cost.get(), ignored, heard: machine.heard }
+}
+
+/// Ends a run with an error of the host: what a step of it led to can never be stored. Nothing where it has ended.
+pub fn fault(definition: &Definition, state: &mut RunState, error: FlowError, host: &mut Host<'_>) -> Taken {
+    let first = state.next;
+    let ignored = state.status.has_ended();
+    let (effects, told, cost) = (Vec::new(), BTreeMap::new(), Cell::new(0));
+    let mut machine = Machine { definition, state, host, effects, told, budget: STEP_TASKS, first, cost, heard: false };
+    if !ignored {
+        machine.fault(error);
+    }
+    Taken { effects: machine.effects, cost: machine.cost.get(), ignored, heard: false }
 }
 
 impl Machine<'_, '_> {
@@ -167,6 +186,7 @@ impl Machine<'_, '_> {
         }
         match self.state.status {
             Status::Suspended => {
+                self.heard |= matches!(input, Input::Event { .. });
                 self.state.held.push_back(input);
                 self.bound_state();
             }

@@ -31,6 +31,13 @@ impl FromIterator<(String, Value)> for Secrets {
 }
 
 impl Secrets {
+    /// These, and `others`, which count where both have one.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// True when there is one of this name.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    detect::{DetectPlan, Hit},
     error::FlowError,
     plan::{Definition, FilterPlan, Node, OnConflict, Work},
 };
@@ -19,6 +20,16 @@ impl Definition {
             let filters = strategy.filters();
             filters.is_empty() || filters.iter().any(|filter| filter.matches(event, &()))
         })
+    }
+
+    /// What the event is to each of its detectors, and to which key.
+    pub fn detected(&self, event: &Value) -> Vec<Hit> {
+        self.settings.detect.iter().enumerate().flat_map(|(n, plan)| plan.hits(n, event)).collect()
+    }
+
+    /// The types of the events that its detectors look at; `None` for a filter without one: any event may.
+    pub fn detector_kinds(&self) -> Vec<Option<&str>> {
+        self.settings.detect.iter().flat_map(DetectPlan::kinds).collect()
     }
 
     /// The key of which it has at most one active run with this input, and what happens to another.

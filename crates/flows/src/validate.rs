@@ -2,20 +2,27 @@
 //!
 //! What v1 does not run is refused by name. No field is ignored: what could not be kept is a problem, with its place.
 
+mod budget;
 mod call;
+mod connector;
 mod event;
 mod part;
+mod setting;
 mod task;
+
+pub use connector::check_connectors;
+pub(crate) use connector::{FAMILY, find, parts};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::{
     expression::{Expression, Place, Template, inside},
     model::{Workflow, part::Strategy},
-    plan::{Concurrency, Definition, FlowData, FlowId, OnConflict, SchedulePlan, Settings},
+    plan::{Definition, FlowData, FlowId, SchedulePlan, Settings},
     pointer::Pointer,
     problem::{Problems, nearest},
-    schedule::{self, Cron},
+    schedule::Cron,
     yaml,
 };
 
@@ -23,13 +30,15 @@ use crate::{
 const TASKS: usize = 2_000;
 /// Levels of tasks within tasks.
 const LEVELS: usize = 32;
+/// Time between runs that begin by time: with less, a hub would do nothing else.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Reads, checks and compiles a document.
 pub fn publish(text: &str) -> Result<Definition, Problems> {
     let source = yaml::parse(text).map_err(|error| {
         let mut problems = Problems::default();
         problems.add(&Pointer::root(), error.to_string());
-        problems
+        problems.located(|_| error.line())
     })?;
     let line_of = |path: &str| source.line(if path == "/" { "" } else { path });
     let mut problems = Problems::default();
@@ -168,55 +177,6 @@ impl Validator<'_> {
         }
     }
 
-    fn settings(&mut self, at: &Pointer) -> Settings {
-        let mut settings = Settings::default();
-        let Some(metadata) = &self.workflow.document.metadata else { return settings };
-        const OURS: [&str; 4] =
-            ["nexus.dev/listenFrom", "nexus.dev/taskEvents", "nexus.dev/concurrency", "nexus.dev/timezone"];
-        for (key, value) in metadata.iter().filter(|(key, _)| key.starts_with("nexus.dev/")) {
-            let place = at.key(key);
-            match key.as_str() {
-                "nexus.dev/listenFrom" => match value.as_str() {
-                    Some("trigger") => settings.listen_from_now = false,
-                    Some("now") => settings.listen_from_now = true,
-                    _ => self.problems.add(&place, "`trigger` or `now` is expected here"),
-                },
-                "nexus.dev/taskEvents" => match value.as_bool() {
-                    Some(wanted) => settings.task_events = wanted,
-                    None => self.problems.add(&place, "true or false is expected here"),
-                },
-                "nexus.dev/timezone" => match value.as_str().map(|name| schedule::zone(Some(name)).map(|_| name)) {
-                    Some(Ok(name)) => settings.timezone = Some(name.to_owned()),
-                    Some(Err(error)) => self.problems.add(&place, error),
-                    None => self.problems.add(&place, "the name of a time zone is expected here"),
-                },
-                "nexus.dev/concurrency" => settings.concurrency = self.concurrency(value, &place),
-                _ => self.problems.add(&place, format!("{key:?} is not one of our settings{}", nearest(key, OURS))),
-            }
-        }
-        settings
-    }
-
-    fn concurrency(&mut self, value: &Value, at: &Pointer) -> Option<Concurrency> {
-        let key = value.get("key").and_then(Value::as_str);
-        let on_conflict = match value.get("onConflict").and_then(Value::as_str) {
-            Some("skip") => Some(OnConflict::Skip),
-            Some("queue") => Some(OnConflict::Queue),
-            Some("replace") => Some(OnConflict::Replace),
-            _ => None,
-        };
-        let extra = value.as_object().is_some_and(|map| map.keys().any(|k| k != "key" && k != "onConflict"));
-        let (Some(key), Some(on_conflict), false) = (key, on_conflict, extra) else {
-            self.problems.add(
-                at,
-                "`key` (an expression over the input) and `onConflict` (skip, queue or replace) are expected here",
-            );
-            return None;
-        };
-        let key = self.expression(key, &at.key("key"), Place::Trigger)?;
-        Some(Concurrency { key: std::sync::Arc::new(key), on_conflict })
-    }
-
     fn evaluate(&mut self, at: &Pointer) {
         let Some(evaluate) = &self.workflow.evaluate else { return };
         if evaluate.language.as_deref().is_some_and(|language| language != "jq") {
@@ -272,7 +232,12 @@ impl Validator<'_> {
 
     fn schedule(&mut self, at: &Pointer, settings: &Settings) -> SchedulePlan {
         let mut plan = SchedulePlan::default();
-        let Some(schedule) = &self.workflow.schedule else { return plan };
+        let Some(schedule) = &self.workflow.schedule else {
+            if settings.missed.is_some() || settings.timezone.is_some() {
+                self.problems.add(at, "nexus.dev/missed and nexus.dev/timezone are only of use with a schedule");
+            }
+            return plan;
+        };
         let given =
             [schedule.every.is_some(), schedule.cron.is_some(), schedule.after.is_some(), schedule.on.is_some()];
         if given.iter().filter(|given| **given).count() != 1 {
@@ -280,6 +245,11 @@ impl Validator<'_> {
         }
         plan.every = schedule.every.as_ref().and_then(|every| self.fixed(every, &at.key("every")));
         plan.after = schedule.after.as_ref().and_then(|after| self.fixed(after, &at.key("after")));
+        for (name, given) in [("every", plan.every), ("after", plan.after)] {
+            if given.is_some_and(|given| given < SHORTEST) {
+                self.problems.add(&at.key(name), "at least one second (PT1S) is expected between runs");
+            }
+        }
         if let Some(text) = &schedule.cron {
             match Cron::parse(text) {
                 Ok(cron) => plan.cron = Some(cron),
@@ -287,6 +257,9 @@ impl Validator<'_> {
             }
         } else if settings.timezone.is_some() {
             self.problems.add(at, "nexus.dev/timezone is only of use with `cron`");
+        }
+        if settings.missed.is_some() && schedule.every.is_none() && schedule.cron.is_none() {
+            self.problems.add(at, "nexus.dev/missed is only of use with `cron` or `every`");
         }
         if let Some(on) = &schedule.on {
             let place = at.key("on");

@@ -108,6 +108,12 @@ impl Read for u32 {
     }
 }
 
+impl Read for f64 {
+    fn read(value: &Value, at: &Pointer, problems: &mut Problems) -> Option<Self> {
+        value.as_f64().or_else(|| expected("a number", value, at, problems))
+    }
+}
+
 impl Read for Value {
     fn read(value: &Value, _: &Pointer, _: &mut Problems) -> Option<Self> {
         Some(value.clone())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use nexus_core::topic::Topic;
 use serde_json::{Value, json};
 
 use super::{
@@ -126,6 +127,7 @@ impl Machine<'_, '_> {
             None if everything => (usize::MAX, Vec::new()),
             None => return Ok(()),
         };
+        self.heard = true;
         let learned = values.into_iter().filter(|(name, _)| !listening.expect.contains_key(name)).collect::<Vec<_>>();
         let is_new = !learned.is_empty();
         listening.expect.extend(learned);
@@ -258,6 +260,12 @@ fn read(event: &Value, read: ReadAs) -> Value {
     }
 }
 
+/// Whether two names are of one type of events: `PAYMENT_RECEIVED` and `payment.received` are.
+fn is_same_type(kind: &str, found: &str) -> bool {
+    let canonical = |name: &str| Topic::parse(name).ok().map(|topic| topic.alias_of().unwrap_or(topic));
+    kind == found || Topic::parse(kind).is_ok_and(|kind| Some(&kind) == canonical(found).as_ref())
+}
+
 impl FilterPlan {
     /// The type it selects, where it is one.
     pub fn kind(&self) -> Option<&str> {
@@ -269,8 +277,13 @@ impl FilterPlan {
 
     /// True when it selects the event; what an event lacks, or what fails on it, does not select it.
     pub fn matches(&self, event: &Value, arguments: &dyn Arguments) -> bool {
-        let attributes =
-            self.attributes.iter().all(|(name, test)| test.holds(event.get(name).unwrap_or(&Value::Null), arguments));
+        let attributes = self.attributes.iter().all(|(name, test)| {
+            let value = event.get(name).unwrap_or(&Value::Null);
+            match (name.as_str(), test, value) {
+                ("type", AttributeTest::Equals(Value::String(kind)), Value::String(found)) => is_same_type(kind, found),
+                _ => test.holds(value, arguments),
+            }
+        });
         attributes && self.data.as_ref().is_none_or(|test| test.holds(&task_data(event), arguments))
     }
 

@@ -14,8 +14,10 @@ use crate::{
 
 /// The form of the state that this version writes.
 pub const FORMAT: u32 = 1;
+/// What stands where something was erased.
+pub const ERASED: &str = "[erased]";
 /// Bytes of a run's state; a run that would grow beyond it faults.
-pub const STATE_BYTES: usize = 256 << 10;
+pub const STATE_BYTES: usize = 240 << 10;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -289,6 +291,29 @@ impl RunState {
         }
     }
 
+    /// Takes out of a run that has ended what it was given, did and gave. How it ended stays, and where it failed.
+    pub fn erase(&mut self) {
+        let gone = |value: &mut Value| {
+            if !value.is_null() {
+                *value = ERASED.into();
+            }
+        };
+        gone(&mut self.input);
+        gone(&mut self.context);
+        self.root = None;
+        self.deadline = None;
+        self.held.clear();
+        match &mut self.outcome {
+            Some(Outcome::Completed { output }) => gone(output),
+            Some(Outcome::Faulted { error }) => {
+                for text in [&mut error.title, &mut error.detail].into_iter().flatten() {
+                    ERASED.clone_into(text);
+                }
+            }
+            Some(Outcome::Cancelled) | None => {}
+        }
+    }
+
     /// As it is stored.
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
@@ -335,6 +360,14 @@ impl RunState {
         if self.status == Status::Running {
             found.push(Effect::Continue);
         }
+        found
+    }
+
+    /// True when [`Self::open_effects`] has a call, another flow or [`Effect::Continue`]: what nothing but a host that looks
+    /// at the run would go on with. Timers and listens are found by themselves.
+    pub fn has_work(&self) -> bool {
+        let mut found = self.status == Status::Running;
+        self.each_open(&mut |open| found |= matches!(open, Open::Call(_) | Open::Child(_)));
         found
     }
 

@@ -233,6 +233,16 @@ pub enum WaitingFor {
     },
     /// A person to resume it.
     Resume,
+    /// A person to decide.
+    Approval {
+        /// The approval.
+        id: String,
+        /// What is asked.
+        title: String,
+        /// Whom.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        assignee: Option<String>,
+    },
 }
 
 impl RunState {

@@ -144,6 +144,9 @@ impl Machine<'_, '_> {
                 ));
             }
         }
+        if let Some(Value::String(kind)) = event.get("type") {
+            (self.host.may_emit)(kind).map_err(|what| FlowError::new(Standard::Authorization, what))?;
+        }
         let mut event = Value::Object(event);
         secrets::hide_marks(&self.state.nonce, &mut event);
         self.ask(Effect::Emit { event: event.clone() });

@@ -1,6 +1,8 @@
 //! Events: those a flow waits for, and those it publishes.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
 
 use super::Validator;
 use crate::{
@@ -15,6 +17,31 @@ use crate::{
 };
 
 impl Validator<'_> {
+    /// A name of a correlation stands for one value in all of a `listen`: filters that ask for different ones under the same
+    /// name would never all be met.
+    pub(super) fn correlations(&mut self, strategy: &Strategy, at: &Pointer) {
+        let mut filters = Vec::new();
+        gather(strategy, at, &mut filters);
+        let mut known: BTreeMap<&str, (Pointer, &str)> = BTreeMap::new();
+        for (filter, at) in filters {
+            for (name, correlation) in filter.correlate.iter().flatten() {
+                let Some(text) = &correlation.expect else { continue };
+                let at = at.key("correlate").key(name).key("expect");
+                let expect = inside(text).unwrap_or_else(|| text.trim());
+                match known.get(name.as_str()) {
+                    Some((_, first)) if *first == expect => {}
+                    Some((place, first)) => {
+                        let what = format!(
+                            "the correlation {name:?} must be {first:?} at {place} and {expect:?} here, which no event is: a name stands for one value in the whole listen; give this one another name"
+                        );
+                        self.problems.add(&at, what);
+                    }
+                    None => drop(known.insert(name, (at, expect))),
+                }
+            }
+        }
+    }
+
     pub(super) fn strategy(&mut self, strategy: &Strategy, at: &Pointer, place: Place) -> Option<StrategyPlan> {
         Some(match strategy {
             Strategy::One { one } => StrategyPlan::One(self.filter(one, &at.key("one"), place)?),
@@ -46,20 +73,7 @@ impl Validator<'_> {
     }
 
     fn filter(&mut self, filter: &EventFilter, at: &Pointer, place: Place) -> Option<FilterPlan> {
-        let with = at.key("with");
-        if filter.with.is_empty() {
-            self.problems.add(&with, "at least one attribute is expected here, for example type");
-        }
-        let mut attributes = Vec::new();
-        let mut data = None;
-        for (name, value) in &filter.with {
-            let test = self.attribute(value, &with.key(name), place)?;
-            if name == "data" {
-                data = Some(test);
-            } else {
-                attributes.push((name.clone(), test));
-            }
-        }
+        let plan = self.selection(&filter.with, &at.key("with"), place)?;
         let mut correlate = Vec::new();
         for (name, correlation) in filter.correlate.iter().flatten() {
             let at = at.key("correlate").key(name);
@@ -74,7 +88,25 @@ impl Validator<'_> {
             };
             correlate.push(CorrelationPlan { name: name.clone(), from, expect });
         }
-        Some(FilterPlan { attributes, data, correlate })
+        Some(FilterPlan { correlate, ..plan })
+    }
+
+    /// What stands under `with`: attributes, and the data.
+    pub(super) fn selection(&mut self, with: &Map<String, Value>, at: &Pointer, place: Place) -> Option<FilterPlan> {
+        if with.is_empty() {
+            self.problems.add(at, "at least one attribute is expected here, for example type");
+        }
+        let mut attributes = Vec::new();
+        let mut data = None;
+        for (name, value) in with {
+            let test = self.attribute(value, &at.key(name), place)?;
+            if name == "data" {
+                data = Some(test);
+            } else {
+                attributes.push((name.clone(), test));
+            }
+        }
+        Some(FilterPlan { attributes, data, correlate: Vec::new() })
     }
 
     fn attribute(&mut self, value: &Value, at: &Pointer, place: Place) -> Option<AttributeTest> {
@@ -141,6 +173,23 @@ impl Validator<'_> {
             self.problems.add(&at.key("specversion"), "it is always 1.0; leave it out");
         }
         self.template(&Value::Object(with.clone()), &at, Place::Task)
+    }
+}
+
+/// The filters of a strategy, with their places.
+fn gather<'s>(strategy: &'s Strategy, at: &Pointer, found: &mut Vec<(&'s EventFilter, Pointer)>) {
+    let mut list = |filters: &'s [EventFilter], at: &Pointer| {
+        found.extend(filters.iter().enumerate().map(|(n, filter)| (filter, at.index(n))));
+    };
+    match strategy {
+        Strategy::One { one } => found.push((one, at.key("one"))),
+        Strategy::All { all } => list(all, &at.key("all")),
+        Strategy::Any { any, until } => {
+            list(any, &at.key("any"));
+            if let Some(Until::Events(until)) = until {
+                gather(until, &at.key("until"), found);
+            }
+        }
     }
 }
 

@@ -30,8 +30,8 @@ impl Validator<'_> {
             self.problems.add(&at.key("document"), "a JSON Schema is a map");
             return None;
         }
-        match jsonschema::options().should_validate_formats(true).build(document) {
-            Ok(validator) => Some(Schema(validator)),
+        match nexus_engine::schema::Schema::compile(document) {
+            Ok(schema) => Some(Schema(schema)),
             Err(error) => {
                 self.problems.add(&at.key("document"), format!("not a JSON Schema: {error}"));
                 None

@@ -198,6 +198,7 @@ impl Validator<'_> {
 
     fn listen(&mut self, task: &ListenTask, at: &Pointer) -> Option<ListenPlan> {
         let place = at.key("listen");
+        self.correlations(&task.listen.to, &place.key("to"));
         let strategy = self.strategy(&task.listen.to, &place.key("to"), Place::Task);
         let read = match task.listen.read.as_deref() {
             None | Some("data") => ReadAs::Data,

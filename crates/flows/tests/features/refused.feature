@@ -32,6 +32,34 @@ Feature: Refused
     digest is not supported
     """
 
+  Scenario: A correlation that would have to be two things at once is refused
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: test, name: twofold, version: '1.0.0', metadata: { nexus.dev/budget: { runs: 0 } } }
+    do:
+      - both:
+          listen:
+            to:
+              all:
+                - { with: { type: paid }, correlate: { order: { from: .data.order, expect: '${ .order }' } } }
+                - { with: { type: sent }, correlate: { order: { from: .data.order, expect: '${ .parcel }' } } }
+      - either:
+          listen:
+            to:
+              any:
+                - { with: { type: paid }, correlate: { order: { from: .data.order, expect: '${ .order }' } } }
+              until: { one: { with: { type: end }, correlate: { order: { from: .data.order, expect: '${ .id }' } } } }
+    """
+    Then the definition should be refused with:
+    """yaml
+    /do/0/both/listen/to/all/1/correlate/order/expect
+    the correlation "order" must be ".order" at /do/0/both/listen/to/all/0/correlate/order/expect and ".parcel" here
+    give this one another name
+    /do/1/either/listen/to/until/one/correlate/order/expect
+    /document/metadata/nexus.dev~1budget
+    `runs` (1 to 1000000, in one minute)
+    """
+
   Scenario: Mistakes are named with their place and remedy
     Given a workflow with definition:
     """yaml

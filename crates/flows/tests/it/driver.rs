@@ -273,7 +273,7 @@ impl World {
             *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             *random >> 16
         };
-        let mut host = Host { now: self.now, random: &mut next, secrets: &self.secrets };
+        let mut host = Host { now: self.now, random: &mut next, secrets: &self.secrets, may_emit: &|_| Ok(()) };
         let taken = run::step(definition, &mut state, input, &mut host);
         let stored = state.encode();
         assert_eq!(RunState::decode(&stored).expect("it is read back"), state);

@@ -1,0 +1,172 @@
+//! Runs begun: at once, in their turn, in place of another, or not at all.
+
+use std::sync::Arc;
+
+use nexus_core::{
+    problem::{Code, Problem},
+    store::{Commit, CommitError, Guard, Key, Lane},
+};
+use nexus_engine::desk::refused;
+
+use super::{
+    Flows,
+    commit::Hitch,
+    record::Run,
+    runner::{ATTEMPTS, Loaded, PAUSE, Turn, held_of},
+    shelf::Published,
+};
+use crate::{
+    effect::{Effect, Input},
+    error::FlowError,
+    plan::OnConflict,
+};
+
+/// What became of a run that was to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It runs.
+    Started(String),
+    /// It begins when the run that has its key has ended.
+    Queued(String),
+    /// It was begun before.
+    Already(String),
+    /// Another run has its key: it does not begin.
+    Skipped {
+        /// Which.
+        by: String,
+    },
+}
+
+impl Begun {
+    /// The run that is there now.
+    pub fn run(&self) -> &str {
+        match self {
+            Self::Started(run) | Self::Queued(run) | Self::Already(run) | Self::Skipped { by: run } => run,
+        }
+    }
+}
+
+impl Flows {
+    /// Begins a run. What `with` holds is committed together with it, also where it is skipped.
+    pub(super) async fn begin(&self, mut new: Run, published: &Arc<Published>, with: Commit) -> Result<Begun, Problem> {
+        let id = new.state.id.clone();
+        let policy = match published.definition.concurrency_key(&new.state.input) {
+            Ok(found) => found,
+            Err(error) => {
+                let what = error.detail.unwrap_or_default();
+                return Err(Problem::new(Code::Invalid, format!("the key of nexus.dev/concurrency: {what}")));
+            }
+        };
+        new.key = policy.as_ref().map(|(key, _)| key.clone());
+        let cell = self.inner.table.cell(&id);
+        let mut loaded = cell.loaded.lock().await;
+        let mut with = with;
+        if let Some((key, OnConflict::Queue)) = &policy {
+            // Those who wait come first.
+            with.guards.insert(0, Guard::Empty(super::queries::queued(&new.flow(), key)));
+        }
+        let mut broken = None;
+        for _ in 0..ATTEMPTS {
+            let mut held = Loaded { run: new.clone(), version: 0, published: Arc::clone(published) };
+            match self.first_turn(&mut held, with.clone(), broken.clone()).await {
+                Ok(effects) => {
+                    *loaded = Some(held);
+                    self.follow(&cell, held_of(&loaded)?, effects);
+                    return Ok(Begun::Started(id));
+                }
+                Err(Hitch::Store(CommitError::Conflict { guard: 0 })) => return Ok(Begun::Already(id)),
+                Err(Hitch::Store(CommitError::Conflict { .. })) if matches!(policy, Some((_, OnConflict::Queue))) => {
+                    with.guards.remove(0);
+                    return self.queue(Run { queued: true, ..new }, with).await;
+                }
+                Err(Hitch::Store(CommitError::Unique { .. })) => {
+                    let Some((key, on_conflict)) = &policy else { break };
+                    let flow = new.flow();
+                    let other = self.active(&flow, key).await?;
+                    match (on_conflict, other) {
+                        (_, None) => {}
+                        (OnConflict::Skip, Some(other)) => {
+                            let now = self.desk().now();
+                            with.timers.extend(super::schedule::again(&new, &published.definition, now));
+                            return self.skip(&new, key, other, with).await;
+                        }
+                        (OnConflict::Replace, Some(other)) => {
+                            drop(loaded);
+                            self.tell(&other, Input::Cancel, None).await?;
+                            loaded = cell.loaded.lock().await;
+                        }
+                        (OnConflict::Queue, Some(_)) => {
+                            with.guards.remove(0);
+                            return self.queue(Run { queued: true, ..new }, with).await;
+                        }
+                    }
+                }
+                Err(Hitch::Store(CommitError::Busy { retry_after })) => self.clock().sleep(retry_after).await,
+                Err(Hitch::Store(CommitError::Unknown)) => self.clock().sleep(PAUSE).await,
+                Err(hitch) => match hitch.lasting().filter(|_| broken.is_none()) {
+                    Some(error) => broken = Some(error),
+                    None => return Err(hitch.problem()),
+                },
+            }
+        }
+        Err(Problem::new(Code::Unavailable, format!("flow {} is too busy; try again", new.flow())))
+    }
+
+    /// The run before its first step, without any: it was made by the run that waits for it, or waits for its turn.
+    async fn first_turn(
+        &self,
+        held: &mut Loaded,
+        with: Commit,
+        broken: Option<FlowError>,
+    ) -> Result<Vec<Effect>, Hitch> {
+        match self.step(held, Input::Start, None, with, broken).await? {
+            Turn::Taken(effects) => Ok(effects),
+            Turn::Ignored | Turn::Stale => Err(CommitError::Broken("a new run did not take its start".into()).into()),
+        }
+    }
+
+    /// A run that does not begin because another has its key: said in the log, and no more.
+    async fn skip(&self, new: &Run, key: &str, by: String, mut commit: Commit) -> Result<Begun, Problem> {
+        let detail = serde_json::json!({
+            "flow": new.flow(), "key": key, "run": by, "trigger": new.trigger,
+            "reason": "another run has this key, and nexus.dev/concurrency says skip",
+        });
+        let mut event = self.desk().notice("flow.run_skipped", &detail);
+        event.subject.clone_from(&new.about);
+        event.correlation.clone_from(&new.lineage.correlation);
+        event.causation = new.lineage.causation;
+        event.depth = new.lineage.depth;
+        commit.events.push(event);
+        self.desk().commit(commit).await?;
+        Ok(Begun::Skipped { by })
+    }
+
+    async fn queue(&self, new: Run, with: Commit) -> Result<Begun, Problem> {
+        let (id, flow) = (new.state.id.clone(), new.flow());
+        let key = new.key.clone().unwrap_or_default();
+        let mut commit = with;
+        commit.documents.push(super::commit::put(&new)?);
+        commit.guards.push(Guard::Absent(Key::of::<Run>(&id)));
+        commit.guards.push(Guard::AtMost(super::queries::queued(&flow, &key), super::QUEUED - 1));
+        commit.lane = Lane::Own;
+        // Tried again here: later, with the event delivered anew, another could be before it.
+        for _ in 0..ATTEMPTS {
+            match self.desk().try_commit(commit.clone()).await {
+                // The run with the key may have ended meanwhile. Already there: the outcome of an earlier try was not known.
+                Ok(_) | Err(CommitError::Conflict { guard: 0 }) => {
+                    self.next_of_key(&flow, &key);
+                    return Ok(Begun::Queued(id));
+                }
+                Err(CommitError::Conflict { .. }) => {
+                    let what =
+                        format!("{} runs of flow {flow} wait for key {key:?} already; this one can't", super::QUEUED);
+                    return Err(Problem::new(Code::Unavailable, what));
+                }
+                Err(CommitError::Busy { retry_after }) => self.clock().sleep(retry_after).await,
+                Err(CommitError::Unknown) => self.clock().sleep(PAUSE).await,
+                Err(error) => return Err(refused(&error)),
+            }
+        }
+        Err(Problem::new(Code::Unavailable, format!("flow {flow} is too busy; try again")))
+    }
+}
