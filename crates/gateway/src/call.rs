@@ -15,6 +15,7 @@ use nexus_core::{
     limits::{BODY_BYTES, JSON_DEPTH},
     problem::{Code, Problem},
     time::Timestamp,
+    wording::refusal,
 };
 use nexus_engine::Hub;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -192,25 +193,8 @@ async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, Problem> {
 /// Reads a typed value, with the path of the field that is wrong as `details`.
 pub(crate) fn typed<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        let reason = plain(&error.inner().to_string());
-        // serde names a missing or unknown field in its text only.
-        let quoted = reason.split('`').nth(1).map(str::to_owned);
-        let about_field = reason.starts_with("missing field") || reason.starts_with("unknown field");
-        let field = match (path.as_str(), quoted) {
-            (".", Some(name)) if about_field => name,
-            (".", _) => "body".to_owned(),
-            (path, Some(name)) if about_field && !path.ends_with(name.as_str()) => format!("{path}.{name}"),
-            (path, _) => path.to_owned(),
-        };
-        Problem::field(&field, reason)
-    })
-}
-
-/// serde's message without the position in the text.
-fn plain(message: &str) -> String {
-    message.rfind(" at line ").map_or(message, |at| &message[..at]).to_owned()
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| refusal("body", false, &error.path().to_string(), &error.inner().to_string()))
 }
 
 #[cfg(test)]
@@ -236,10 +220,10 @@ mod tests {
     #[test]
     fn a_wrong_field_is_named_with_its_path() {
         assert_eq!(details("{}"), [("name".to_owned(), "missing field `name`".to_owned())]);
-        assert_eq!(details(r#"{"name": 7}"#)[0].0, "name");
+        assert_eq!(details(r#"{"name": 7}"#), [("name".to_owned(), "must be a text, not 7".to_owned())]);
         assert_eq!(details(r#"{"name": "a", "nmae": 1}"#)[0].0, "nmae");
         assert_eq!(details(r#"{"name": "a", "deep": [{"name": "b"}, {"name": false}]}"#)[0].0, "deep[1].name");
         assert_eq!(details(r#"{"name": "a", "deep": [{}]}"#)[0].0, "deep[0].name");
-        assert_eq!(details("[]")[0].0, "body");
+        assert_eq!(details("[]"), [("body".to_owned(), "must be an object, not a list".to_owned())]);
     }
 }

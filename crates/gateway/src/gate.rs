@@ -13,6 +13,7 @@ use nexus_core::{
     time::Timestamp,
 };
 use nexus_engine::{Hub, supervisor::TaskKind, trace};
+use nexus_flows::host::Flows;
 use nexus_services::{Registry, StateStore};
 use serde_json::Map;
 
@@ -22,12 +23,12 @@ use crate::{
     call::Call,
     config::GatewayConfig,
     cors::{self, Cors},
-    error,
+    error, graphql,
     identity::{self, Presented, Tickets},
     ingress::schema::Schemas,
     metrics::GatewayMetrics,
     rates::{Caller, RateLimits},
-    routes::{Audit, Envelope, Found, Rate, Route, Router},
+    routes::{Audit, Auth, Envelope, Found, Rate, Route, Router},
 };
 
 /// What all requests share.
@@ -36,6 +37,8 @@ pub(crate) struct Gate {
     pub(crate) hub: Hub,
     /// Services and the calls between them.
     pub(crate) registry: Registry,
+    /// Automations.
+    pub(crate) flows: Flows,
     /// Shared state.
     pub(crate) state: StateStore,
     /// Settings.
@@ -48,16 +51,33 @@ pub(crate) struct Gate {
     pub(crate) tickets: Tickets,
     /// Compiled schemas of event types.
     pub(crate) schemas: Schemas,
-    /// The generated description of the API.
-    pub(crate) openapi: bytes::Bytes,
-    /// The GraphQL schema with its resolvers.
-    pub(crate) graphql: crate::graphql::Schema,
+    /// What is made when somebody first asks for it.
+    pub(crate) made: Made,
     /// Routes.
     pub(crate) router: Router,
     /// Origins that may read answers.
     pub(crate) cors: Cors,
     /// Request ids.
     pub(crate) ids: RequestIds,
+}
+
+/// What takes memory and time to make, and many hubs are never asked for: made once, for whoever asks first.
+#[derive(Default)]
+pub(crate) struct Made {
+    openapi: OnceLock<bytes::Bytes>,
+    graphql: OnceLock<graphql::Schema>,
+}
+
+impl Made {
+    /// The generated description of the API.
+    pub(crate) fn openapi(&self) -> bytes::Bytes {
+        self.openapi.get_or_init(|| crate::openapi().to_string().into()).clone()
+    }
+
+    /// The GraphQL schema with its resolvers.
+    pub(crate) fn graphql(&self) -> &graphql::Schema {
+        self.graphql.get_or_init(graphql::schema)
+    }
 }
 
 impl Gate {
@@ -81,7 +101,8 @@ impl Gate {
                 span = self.begin(route, &mut parts);
                 let client = address::client(peer.ip(), &parts.headers, &self.config.trusted_proxies);
                 let now = self.hub.clock().now();
-                let uri = parts.uri.clone();
+                // The path of a link holds its token, which is for nobody's eyes.
+                let path = if route.auth == Auth::Link { route.path.to_owned() } else { parts.uri.path().to_owned() };
                 let call = Call {
                     gate: Arc::clone(&self),
                     route,
@@ -96,7 +117,7 @@ impl Gate {
                 };
                 match self.run(call, peer).await {
                     Ok(answer) => answer.respond(route.envelope, &id, now),
-                    Err(problem) => self.refuse(&problem, route.envelope, uri.path(), &id, now),
+                    Err(problem) => self.refuse(&problem, route.envelope, &path, &id, now),
                 }
             }
             Found::Methods(allow) if parts.method == Method::OPTIONS => {
@@ -146,9 +167,10 @@ impl Gate {
 
     async fn run(&self, mut call: Call, peer: SocketAddr) -> Result<crate::answer::Answer, Problem> {
         let route = call.route;
-        call.who =
-            identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip()).await?;
-        self.count(route, &call, call.who.as_ref())?;
+        let who = identity::identify(&self.hub, &self.config, &self.tickets, route.auth, &call.parts, peer.ip()).await;
+        // Who could not prove who they are is counted by address, so that secrets can't be tried without end.
+        self.count(route, &call, who.as_ref().ok().and_then(Option::as_ref))?;
+        call.who = who?;
         match route.audit {
             Audit::Writes(_) | Audit::Commands => self.finish(call).await,
             Audit::Reads | Audit::Event | Audit::Transient => (route.handler)(call).await,

@@ -9,6 +9,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema as Built};
 
 mod admission;
 mod ask;
+mod flows;
 pub(crate) mod http;
 mod live;
 mod mutation;
@@ -29,7 +30,7 @@ const DIRECTIVES: usize = 8;
 
 /// The questions that the hub answers.
 #[derive(MergedObject, Default)]
-pub(crate) struct Query(query::LogQuery, services::ServicesQuery, state::StateQuery);
+pub(crate) struct Query(query::LogQuery, services::ServicesQuery, state::StateQuery, flows::FlowsQuery);
 
 /// The changes that the hub makes.
 #[derive(MergedObject, Default)]

@@ -1,9 +1,12 @@
 //! Two forms of one check: bare for load balancers and the Integration Core, enveloped for Kyros. And the test clock.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use http::StatusCode;
-use nexus_core::problem::{Code, Problem};
+use nexus_core::{
+    breaker::BreakerState,
+    problem::{Code, Problem},
+};
 use nexus_engine::health::Health;
 use nexus_services::registry::Status;
 use serde::Deserialize;
@@ -39,10 +42,17 @@ pub(crate) async fn bare(call: Call) -> Result<Answer, Problem> {
     Ok(Answer::json(text).status(status(&health)))
 }
 
-/// Each registered service as its best instance is, and `<endpoint>_cb: closed|open|half_open`.
+/// The breakers of subscriptions and connectors, by name; where both have one name, the connector's.
+fn breakers(call: &Call, health: &Health) -> BTreeMap<String, BreakerState> {
+    let mut all = health.breakers.clone();
+    all.extend(call.hub().connectors().connections().breakers());
+    all
+}
+
+/// Each registered service as its best instance is, and `<name>_cb: closed|open|half_open` of each breaker.
 fn services(call: &Call, health: &Health) -> Map<String, Value> {
     let registered = call.gate.registry.statuses().into_iter().map(|(name, (status, _))| (name, json!(status)));
-    let breakers = health.breakers.iter().map(|(name, state)| (format!("{name}_cb"), json!(state)));
+    let breakers = breakers(call, health).into_iter().map(|(name, state)| (format!("{name}_cb"), json!(state)));
     registered.chain(breakers).collect()
 }
 
@@ -80,7 +90,7 @@ pub(crate) async fn enveloped(call: Call) -> Result<Answer, Problem> {
     fields.insert("services".into(), services.into());
     fields.insert("lastCheck".into(), now.into());
     fields.insert("checks".into(), json!(health.checks));
-    fields.insert("breakers".into(), json!(health.breakers));
+    fields.insert("breakers".into(), json!(breakers(&call, &health)));
     fields.insert("stats".into(), json!(health.stats));
     fields.insert("version".into(), health.version.into());
     fields.insert("uptime_seconds".into(), health.uptime_seconds.into());

@@ -59,7 +59,13 @@ pub(crate) async fn identify(
     peer: IpAddr,
 ) -> Result<Option<Presented>, Problem> {
     let presented = match auth {
-        Auth::Signature => return Ok(None),
+        // Its handler knows what the link leads to.
+        Auth::Signature | Auth::Link => return Ok(None),
+        // Its handler knows which of the two the flow demands.
+        Auth::Flow => match bearer(&parts.headers) {
+            Ok(Some(token)) => return Ok(accept(hub, token).await.ok()),
+            _ => return Ok(local(config, parts, peer)),
+        },
         // Optional here: with one, `/health` tells more.
         Auth::Open => match bearer(&parts.headers) {
             Ok(Some(token)) => return Ok(accept(hub, token).await.ok()),
@@ -87,7 +93,7 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
         }
         Auth::Watch => (principal.may_some("state:read"), "state:read"),
         // What it may do to itself only its handler can tell.
-        Auth::Open | Auth::OwnOr(_) | Auth::AnyToken | Auth::Signature => (true, ""),
+        Auth::Open | Auth::OwnOr(_) | Auth::AnyToken | Auth::Signature | Auth::Flow | Auth::Link => (true, ""),
     };
     if permitted {
         return Ok(());

@@ -188,7 +188,7 @@ fn choose<'a>(
 }
 
 /// Takes one token of the source's rate for this client address; `None` = nobody knows who it is.
-fn count(call: &Call, source: Option<&Arc<ActiveSource>>) -> Result<(), Problem> {
+pub(crate) fn count(call: &Call, source: Option<&Arc<ActiveSource>>) -> Result<(), Problem> {
     let address = address::counted(call.client);
     let (caller, rate) = match source.map(|s| (s, s.source.rate_limit)) {
         Some((_, SourceRate::Off)) => return Ok(()),

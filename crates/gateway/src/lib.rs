@@ -7,6 +7,8 @@
 //! - [`ingress`], [`presets`]: signed events in.
 //! - [`stream`]: live events out, in three dialects.
 //! - [`state`]: shared state, its history and its watches.
+//! - [`connectors`]: calling outside services, and the accounts there.
+//! - [`flows`]: automations, their runs, and the addresses that begin them.
 //! - [`graphql()`]: the same rooms through one schema.
 //! - [`services`]: services found and called.
 //! - [`admin`], [`health`], [`pages`]: everything else; handlers are thin.
@@ -18,9 +20,11 @@ mod answer;
 mod asyncapi;
 mod call;
 mod config;
+mod connectors;
 mod consume;
 mod cors;
 mod error;
+mod flows;
 mod gate;
 mod graphql;
 mod health;

@@ -137,7 +137,14 @@ fn responses(route: &Route) -> Value {
         Envelope::Enveloped => "#/components/responses/EnvelopedProblem",
         Envelope::Bare | Envelope::Exempt => "#/components/responses/Problem",
     };
-    all.insert("default".into(), json!({"$ref": refusal}));
+    let refused = if route.gives.media.starts_with("text/html") {
+        // Who is shown a page is refused by one.
+        let problem = json!({"schema": reference("Problem")});
+        json!({"description": "Refused", "content": {route.gives.media: content(&route.gives), "application/problem+json": problem}})
+    } else {
+        json!({"$ref": refusal})
+    };
+    all.insert("default".into(), refused);
     Value::Object(all)
 }
 
@@ -154,6 +161,8 @@ fn security(auth: Auth) -> Value {
         Auth::Open => json!([{}, {"bearer": []}]),
         Auth::Bearer(_) | Auth::OwnOr(_) | Auth::AnyToken | Auth::TestClock => json!([{"bearer": []}]),
         Auth::Signature => json!([{"signature": []}]),
+        Auth::Link => json!([{}]),
+        Auth::Flow => json!([{"bearer": []}, {"signature": []}]),
         Auth::Socket | Auth::Watch => json!([{"bearer": []}, {"token": []}, {"ticket": []}]),
     }
 }
@@ -165,6 +174,8 @@ fn auth(auth: Auth) -> String {
         Auth::OwnOr(scope) => format!("the token itself, or scope {scope}"),
         Auth::AnyToken => "any token".to_owned(),
         Auth::Signature => "signature".to_owned(),
+        Auth::Flow => "scope flows:run, or a signature, as the flow says".to_owned(),
+        Auth::Link => "link".to_owned(),
         Auth::Socket => "scope events:read, events:publish, state:read or subscriptions:consume".to_owned(),
         Auth::Watch => "scope state:read".to_owned(),
         Auth::TestClock => "scope admin, with the test clock".to_owned(),

@@ -28,7 +28,7 @@ pub(crate) async fn page(_: Call) -> Result<Answer, Problem> {
 
 /// `GET /openapi.json`.
 pub(crate) async fn openapi(call: Call) -> Result<Answer, Problem> {
-    Ok(Answer::raw("application/json", Body::full(call.gate.openapi.clone())))
+    Ok(Answer::raw("application/json", Body::full(call.gate.made.openapi())))
 }
 
 /// `GET /metrics`.

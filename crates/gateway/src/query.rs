@@ -2,7 +2,10 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use nexus_core::problem::{Code, Problem};
+use nexus_core::{
+    problem::{Code, Problem},
+    wording::unreadable,
+};
 
 use crate::routes::Param;
 
@@ -54,7 +57,7 @@ impl Query {
     /// The value of `name`, read as `T`.
     pub(crate) fn read<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, Problem> {
         self.text(name)
-            .map(|text| text.parse().map_err(|error| Problem::field(name, format!("{text:?}: {error}"))))
+            .map(|text| text.parse().map_err(|e: T::Err| Problem::field(name, unreadable(text, &e.to_string()))))
             .transpose()
     }
 

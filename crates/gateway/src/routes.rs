@@ -11,8 +11,10 @@ use nexus_core::problem::Problem;
 use crate::{answer::Answer, call::Call};
 
 mod admin;
+mod connectors;
 mod consumers;
 mod doors;
+mod flows;
 mod log;
 mod pages;
 mod services;
@@ -35,6 +37,10 @@ pub(crate) enum Auth {
     AnyToken,
     /// The signature of a source over the raw body.
     Signature,
+    /// What the flow that lives at the path demands: a token with `flows:run`, or the signature of a source.
+    Flow,
+    /// The token of a link, which is the last part of the path.
+    Link,
     /// A token with `events:read`, `events:publish`, `state:read` or `subscriptions:consume`: as header, `?token=`,
     /// one-time `?ticket=`, or WebSocket protocol.
     Socket,
@@ -239,6 +245,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Route> {
         doors::ROUTES,
         services::ROUTES,
         state::ROUTES,
+        flows::ROUTES,
+        connectors::ROUTES,
         admin::ROUTES,
         tokens::ROUTES,
         consumers::ROUTES,
@@ -311,14 +319,18 @@ impl Router {
     }
 }
 
-/// Below this the rest of a path is one parameter, slashes and all.
+/// Below these the rest of a path is one parameter, slashes and all.
 const SPANNING: &str = "/state/";
+const FLOWS: &str = "/flows/";
 /// What may stand behind such a parameter.
 const BEHIND: &str = "/history";
 
 /// A path in which the slashes of a key of `/state/{key}` and `/state/{key}/history` are escaped, as the router takes
 /// one segment for a parameter.
 fn spanning(path: &str) -> Cow<'_, str> {
+    if let Some(rest) = path.strip_prefix(FLOWS).filter(|rest| rest.contains('/')) {
+        return format!("{FLOWS}{}", rest.replace('/', "%2F")).into();
+    }
     let Some(rest) = path.strip_prefix(SPANNING) else { return path.into() };
     let (key, behind) = match rest.strip_suffix(BEHIND) {
         Some(key) if !key.is_empty() => (key, BEHIND),
@@ -362,8 +374,16 @@ mod tests {
                 "{place}: what is under /api/v1/ is enveloped and nothing else is"
             );
             let reads = route.audit == Audit::Reads;
-            let safe = route.method == Method::GET || ["verify_log", "test_subscription"].contains(&route.name);
-            assert!(reads == safe || route.name == "backup", "{place}: a change leaves a trace, a read none");
+            // An address of a flow begins a run with whatever method the flow asks for.
+            let safe = (route.method == Method::GET && route.auth != Auth::Flow)
+                || ["verify_log", "test_subscription", "check_flow", "backtest_flow", "rehearse_flow"]
+                    .contains(&route.name);
+            // The standard makes a browser come back with a GET; what it may change is bound to a state that is good once.
+            let by_state = route.name == "oauth_callback";
+            assert!(
+                reads == safe || by_state || route.name == "backup",
+                "{place}: a change leaves a trace, a read none"
+            );
             assert_eq!(
                 route.rate == Rate::Free,
                 ["health", "health_enveloped", "metrics", "openapi", "page", "docs", "advance_clock"]
@@ -373,7 +393,7 @@ mod tests {
             let by_signature = route.auth == Auth::Signature;
             assert_eq!(by_signature, route.rate == Rate::Ingress, "{place}: what is signed is counted by its source");
             if route.auth == Auth::Open {
-                assert!(reads, "{place}: nobody changes anything without a proof");
+                assert!(reads || by_state, "{place}: nobody changes anything without a proof");
             }
             if let Auth::Bearer(scope) | Auth::OwnOr(scope) = route.auth {
                 assert!(nexus_core::access::SCOPES.iter().any(|(s, _)| *s == scope), "{place}: {scope} is no scope");

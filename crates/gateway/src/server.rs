@@ -6,6 +6,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nexus_core::problem::Code;
 use nexus_engine::{Hub, supervisor::TaskKind};
+use nexus_flows::host::Flows;
 use nexus_services::{Registry, StateStore};
 use socket2::SockRef;
 use tokio::{
@@ -17,10 +18,10 @@ pub use self::tls::{Tls, TlsError};
 use self::wire::Line;
 pub(crate) use self::wire::Wire;
 use crate::{
-    answer::RequestIds,
+    answer::{RequestId, RequestIds},
     config::GatewayConfig,
     cors::Cors,
-    gate::Gate,
+    gate::{Gate, Made},
     identity::Tickets,
     ingress::schema::Schemas,
     metrics::GatewayMetrics,
@@ -41,10 +42,6 @@ const QUOTA_PERIOD: Duration = Duration::from_secs(5);
 const DEAD_PEER: Duration = Duration::from_secs(60);
 /// Pause after an accept failed for want of files or memory, so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// What a connection beyond the limit is told.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 1\r\n\
-    connection: close\r\ncontent-length: 140\r\n\r\n{\"success\":false,\"status\":503,\"code\":\"UNAVAILABLE\",\
-    \"message\":\"too many open connections; try again in a second\",\"retryable\":true}           ";
 
 /// Why the doors could not open.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +73,8 @@ pub struct Rooms {
     pub hub: Hub,
     /// Services and the calls between them.
     pub registry: Registry,
+    /// Automations.
+    pub flows: Flows,
     /// Shared state.
     pub state: StateStore,
 }
@@ -149,7 +148,7 @@ async fn save_quotas(gate: &Gate) {
 }
 
 fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
-    let Rooms { hub, registry, state } = rooms;
+    let Rooms { hub, registry, state, flows } = rooms;
     let mut process = [0u8; 8];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut process).map_err(|_| ServeError::Random)?;
     let metrics = Arc::new(GatewayMetrics::new());
@@ -157,8 +156,7 @@ fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
     Ok(Arc::new(Gate {
         router: Router::new(config.test_clock)?,
         cors: Cors::new(&config),
-        openapi: crate::openapi().to_string().into(),
-        graphql: crate::graphql::schema(),
+        made: Made::default(),
         limits: RateLimits::new(),
         tickets: Tickets::new(),
         schemas: Schemas::new(),
@@ -167,6 +165,7 @@ fn gate(rooms: Rooms, config: GatewayConfig) -> Result<Arc<Gate>, ServeError> {
         config,
         hub,
         registry,
+        flows,
         state,
     }))
 }
@@ -192,16 +191,23 @@ async fn accept(gate: Arc<Gate>, listener: TcpListener, connections: Arc<Semapho
                     let task = connection(Arc::clone(&gate), stream, peer, permit);
                     gate.hub.spawn().start(TaskKind::Connection, task);
                 }
-                // Best effort: the kernel's buffer of a new connection takes these few bytes. Under TLS there is nothing
-                // that could be said in time.
-                Err(_) if gate.config.tls.is_none() => drop(stream.try_write(FULL)),
-                Err(_) => {}
+                Err(_) => refuse(&gate, &stream),
             },
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Tells a connection that it is one too many. Best effort: the kernel's buffer of a new connection takes these few bytes.
+/// Under TLS there is nothing that could be said in time.
+fn refuse(gate: &Gate, stream: &TcpStream) {
+    gate.metrics.refused(Code::Unavailable);
+    if gate.config.tls.is_none() {
+        let id = RequestId::of(&http::HeaderMap::new(), &gate.ids);
+        drop(stream.try_write(&unreadable::full(&id, gate.hub.clock().now())));
     }
 }
 
@@ -275,18 +281,5 @@ async fn sample(gate: Arc<Gate>) {
         tick.tick().await;
         let (_, seq) = gate.hub.tail().position();
         gate.metrics.head(gate.hub.clock().mono(), seq);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_answer_of_a_full_house_is_as_long_as_it_says() {
-        let text = std::str::from_utf8(FULL).expect("ASCII");
-        let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
     }
 }

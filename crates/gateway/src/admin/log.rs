@@ -19,7 +19,7 @@ use ring::rand::SecureRandom;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
-use super::{count, one};
+use super::one;
 use crate::{
     answer::{Answer, Body, render},
     call::{Call, media_type, typed, unsupported},
@@ -56,7 +56,7 @@ pub(crate) async fn checkpoint(call: Call) -> Result<Answer, Problem> {
 /// `POST /api/v1/log/redact`.
 pub(crate) async fn redact(mut call: Call) -> Result<Answer, Problem> {
     let request: RedactRequest = call.json().await?;
-    count("redacted", call.hub().log().redact(request, call.principal()?).await?)
+    Answer::data(&call.hub().log().redact(request, call.principal()?).await?)
 }
 
 /// `GET /api/v1/log/export`: JSON lines up to the head at the time of the call, read as the client takes them.

@@ -35,7 +35,7 @@ struct Create {
 
 /// A shared secret, or a JSON Web Key as it is or as text.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "must be a text, or a JSON Web Key as an object")]
 enum Key {
     Text(String),
     Jwk(serde_json::Map<String, serde_json::Value>),
@@ -107,6 +107,9 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
             return Err(Problem::field("key", "the hub makes a token itself; key and algorithm are for kind jwt_key"));
         }
         Kind::ApiToken => all.create(NewToken { name, scopes, expires_at }, by).await?,
+        Kind::JwtKey if !scopes.is_empty() => {
+            return Err(Problem::field("scopes", "a key has none: the tokens that it signs bring their own"));
+        }
         Kind::JwtKey => {
             let algorithm =
                 algorithm.ok_or_else(|| Problem::field("algorithm", "name HS256, RS256, ES256 or EdDSA"))?;
@@ -118,7 +121,9 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
         Kind::ProviderKey => {
             return Err(Problem::field("kind", "a provider's key is set with PUT /api/v1/secrets/{name}"));
         }
-        Kind::OauthConnection => return Err(Problem::field("kind", "a connection is made by its connector")),
+        Kind::OauthConnection => {
+            return Err(Problem::field("kind", "a connection is made with POST /api/v1/connections"));
+        }
     };
     Ok(with(&created.value, "token", created.secret)?.created())
 }

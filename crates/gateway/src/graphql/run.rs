@@ -66,11 +66,11 @@ pub(super) fn answers(gate: &Arc<Gate>, who: Presented, ready: Ready) -> Answers
     let Ready { kind, request } = ready;
     let request = request.data(Ask { gate: Arc::clone(gate), who });
     match kind {
-        OperationType::Subscription => gate.graphql.execute_stream(request).map(labelled).boxed(),
+        OperationType::Subscription => gate.made.graphql().execute_stream(request).map(labelled).boxed(),
         OperationType::Query => {
             let gate = Arc::clone(gate);
             stream::once(async move {
-                let answer = tokio::time::timeout(QUERY_TIME, gate.graphql.execute(request)).await;
+                let answer = tokio::time::timeout(QUERY_TIME, gate.made.graphql().execute(request)).await;
                 answer.map_or_else(|_| late(), labelled)
             })
             .boxed()
@@ -90,7 +90,7 @@ pub(super) async fn answer(gate: &Arc<Gate>, who: Presented, ready: Ready) -> Re
 /// Runs a change to its end even if the caller hangs up: it commits first and then brings what is in memory up to date.
 async fn change(gate: Arc<Gate>, request: Request) -> Response {
     let (to, answer) = tokio::sync::oneshot::channel();
-    let schema = gate.graphql.clone();
+    let schema = gate.made.graphql().clone();
     gate.hub.spawn().start(TaskKind::Connection, async move {
         // The receiver is gone when the caller is.
         drop(to.send(labelled(schema.execute(request).await)));

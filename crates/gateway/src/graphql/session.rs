@@ -27,7 +27,7 @@ use super::{
 use crate::{
     gate::Gate,
     identity::{self, Presented},
-    stream::wire::{End, Socket, close, send},
+    stream::wire::{End, Heard, Pulse, Socket, close, heard, send},
 };
 
 /// Time for `connection_init`; then the socket is closed.
@@ -74,28 +74,25 @@ impl Session {
 
     async fn serve(&mut self, socket: &mut Socket) -> End {
         let stopping = self.gate.hub.spawn().stopping();
-        // Signs of life are a matter of the connection, not of the hub's time.
-        let mut tick = tokio::time::interval(self.gate.config.heartbeat / 4);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut pulse = Pulse::new(self.gate.config.heartbeat);
         let init = tokio::time::sleep(INIT_TIME);
         tokio::pin!(init);
-        let mut silent = 0u32;
         let mut changes = self.gate.hub.tokens().changes();
+        // A change between the upgrade and here is one too.
+        changes.mark_changed();
         loop {
             let done = tokio::select! {
                 message = socket.next() => {
-                    silent = 0;
-                    match message {
-                        Some(Ok(message)) => self.on_message(socket, message).await,
-                        Some(Err(error)) => Err(End::of(&error)),
-                        None => Err(End::Lost),
+                    pulse.felt();
+                    match heard(message) {
+                        Ok(Heard::Text(text)) => self.on_text(socket, text).await,
+                        Ok(Heard::Ping) => self.send(socket, Vec::new()).await,
+                        Ok(Heard::Nothing) => Ok(()),
+                        Err(end) => Err(end),
                     }
                 }
                 answer = next(&mut self.operations, &mut self.turn) => self.on_answer(socket, answer).await,
-                _ = tick.tick() => {
-                    silent += 1;
-                    self.on_tick(socket, silent).await
-                }
+                ping = pulse.next() => self.on_tick(socket, ping).await,
                 Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
@@ -125,25 +122,12 @@ impl Session {
         if before == who.principal { Ok(()) } else { Err(End::ScopeLost) }
     }
 
-    /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
-    async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
+    async fn on_tick(&mut self, socket: &mut Socket, ping: Result<bool, End>) -> Result<(), End> {
         self.on_change()?;
-        match silent {
-            12.. => Err(End::Silent),
-            n if n > 0 && n % 4 == 0 => self.send(socket, vec![tungstenite::Message::Ping(Bytes::new())]).await,
-            _ => Ok(()),
-        }
+        if ping? { self.send(socket, vec![tungstenite::Message::Ping(Bytes::new())]).await } else { Ok(()) }
     }
 
-    async fn on_message(&mut self, socket: &mut Socket, message: tungstenite::Message) -> Result<(), End> {
-        let text = match message {
-            tungstenite::Message::Text(text) => Bytes::from(text),
-            // Pongs are answered by the library when the next write is flushed.
-            tungstenite::Message::Ping(_) => return self.send(socket, Vec::new()).await,
-            tungstenite::Message::Pong(_) | tungstenite::Message::Frame(_) => return Ok(()),
-            tungstenite::Message::Binary(_) => return Err(End::Binary),
-            tungstenite::Message::Close(_) => return Err(End::Closed),
-        };
+    async fn on_text(&mut self, socket: &mut Socket, text: Bytes) -> Result<(), End> {
         let over = self.bucket.take(self.gate.config.frame_rate, self.gate.hub.clock().mono()).is_err();
         match protocol::parse(&text)? {
             _ if over && self.over_rate >= PATIENCE => Err(End::TooFast),

@@ -52,6 +52,21 @@ impl Lineage {
         Ok(lineage)
     }
 
+    /// It as that of a run that the request begins; what belongs to nothing belongs to the request.
+    pub(crate) fn of_run(&self, request: &str) -> nexus_flows::host::Lineage {
+        nexus_flows::host::Lineage {
+            correlation: Some(self.correlation.clone().unwrap_or_else(|| request.to_owned())),
+            causation: self.causation,
+            depth: self.depth.max(1),
+            traceparent: self.traceparent.clone(),
+        }
+    }
+
+    /// The caller's `Idempotency-Key`.
+    pub(crate) fn idempotency_key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// It as the origin of a change of state by `who`.
     pub(crate) fn origin(self, who: &str) -> Origin {
         Origin {

@@ -5,12 +5,14 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use jsonschema::Validator;
 use nexus_core::{
     problem::{Code, Problem},
     topic::Topic,
 };
-use nexus_engine::source::ActiveSource;
+use nexus_engine::{
+    schema::{Schema, Tell, Violation as Broken},
+    source::ActiveSource,
+};
 use serde_json::Value;
 
 /// Compiled schemas kept at once; beyond it all are compiled anew as they are needed.
@@ -28,7 +30,7 @@ pub(crate) struct Violation {
 /// A compiled schema and the text it was made of.
 struct Compiled {
     schema: Value,
-    validator: Arc<Validator>,
+    validator: Arc<Schema>,
 }
 
 /// Compiled schemas by source and type.
@@ -51,18 +53,14 @@ impl Schemas {
         let validator = self.compiled(source, topic, schema)?;
         let value: Value = serde_json::from_slice(data)
             .map_err(|error| Problem::new(Code::Malformed, format!("the payload can't be read: {error}")))?;
-        let first = validator.iter_errors(&value).next();
-        Ok(first.map(|error| {
-            let path = error.instance_path().as_str();
-            Violation {
-                path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
-                // The value is left out: it may be long, and a person's.
-                reason: error.masked().to_string(),
-            }
+        let first = validator.violations(&value, 1, Tell::Masked).pop();
+        Ok(first.map(|Broken { path, reason }| {
+            let path = if path.is_empty() { "/".to_owned() } else { path };
+            Violation { path, reason }
         }))
     }
 
-    fn compiled(&self, source: &ActiveSource, topic: &Topic, schema: &Value) -> Result<Arc<Validator>, Problem> {
+    fn compiled(&self, source: &ActiveSource, topic: &Topic, schema: &Value) -> Result<Arc<Schema>, Problem> {
         let key = (Arc::clone(&source.id), topic.clone());
         {
             let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -84,11 +82,11 @@ impl Schemas {
 }
 
 /// Compiles a schema; references to other documents are refused, nothing is fetched.
-pub(crate) fn compile(schema: &Value) -> Result<Validator, String> {
+pub(crate) fn compile(schema: &Value) -> Result<Schema, String> {
     if !schema.is_object() && !schema.is_boolean() {
         return Err("a JSON Schema is an object (or true or false)".to_owned());
     }
-    jsonschema::options().should_validate_formats(true).build(schema).map_err(|error| error.to_string())
+    Schema::compile(schema)
 }
 
 /// 422 that names the type whose schema is no schema.

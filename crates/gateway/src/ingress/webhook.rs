@@ -50,6 +50,16 @@ pub(crate) async fn receive(mut call: Call) -> Result<Answer, Problem> {
     processed(&names, &appended)
 }
 
+/// The proof that a request comes from this source, and the provider's own id of it.
+pub(crate) fn prove(call: &Call, source: &ActiveSource, body: &Bytes) -> Result<Option<String>, Problem> {
+    let preset = preset(source)?;
+    let url = url(call);
+    let incoming = incoming(call, &url, body);
+    presets::verify(preset, &incoming, &source.secrets)?;
+    let parsed = presets::parse(preset, &incoming)?;
+    Ok(presets::delivery_id(preset, &incoming, &parsed.value))
+}
+
 /// `GET /webhook/{source}`.
 pub(crate) async fn challenge(call: Call) -> Result<Answer, Problem> {
     let source = find(&call)?;

@@ -1,5 +1,6 @@
-//! What is answered to a head that can't be read. The HTTP library refuses it by itself and without a body; here its
-//! refusal gets the body and the request id that every answer of the hub has.
+//! What is answered where the HTTP library serves no request: to a head that can't be read, which it refuses by itself
+//! and without a body, and to a connection too many. Here these answers get the body and the request id that every
+//! answer of the hub has.
 
 use http::StatusCode;
 use nexus_core::{
@@ -40,15 +41,26 @@ pub(super) fn answer(status: StatusCode, id: &RequestId, now: Timestamp) -> Vec<
             "the head of the request is too large; send fewer or shorter headers, or a shorter URL",
         )
     };
+    written(status, &problem, "", id, now)
+}
+
+/// What a connection beyond the limit is told.
+pub(super) fn full(id: &RequestId, now: Timestamp) -> Vec<u8> {
+    let problem = Problem::new(Code::Unavailable, "too many open connections; try again in a second");
+    written(StatusCode::SERVICE_UNAVAILABLE, &problem, "retry-after: 1\r\n", id, now)
+}
+
+/// The bytes of a refusal.
+fn written(status: StatusCode, problem: &Problem, headers: &str, id: &RequestId, now: Timestamp) -> Vec<u8> {
     let context = error::Context { envelope: Envelope::Bare, path: "", request_id: id.as_str(), now };
-    let mut body = error::body(&problem, &context, Map::new());
+    let mut body = error::body(problem, &context, Map::new());
     let number = Value::from(status.as_u16());
     body["error"]["status"] = number.clone();
     body["status"] = number;
     let body = body.to_string();
     format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
-         x-request-id: {}\r\nconnection: close\r\n\r\n{body}",
+         x-request-id: {}\r\n{headers}connection: close\r\n\r\n{body}",
         body.len(),
         id.as_str()
     )
@@ -80,8 +92,11 @@ mod tests {
     fn the_answer_is_as_long_as_it_says_and_says_its_status() {
         let ids = RequestIds::new(1);
         let id = RequestId::of(&http::HeaderMap::new(), &ids);
-        for status in [StatusCode::BAD_REQUEST, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE] {
-            let text = String::from_utf8(answer(status, &id, Timestamp::from_secs(1))).expect("text");
+        let now = Timestamp::from_secs(1);
+        let refused = [StatusCode::BAD_REQUEST, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE];
+        let refused = refused.map(|status| (status, answer(status, &id, now)));
+        for (status, bytes) in refused.into_iter().chain([(StatusCode::SERVICE_UNAVAILABLE, full(&id, now))]) {
+            let text = String::from_utf8(bytes).expect("text");
             let (head, body) = text.split_once("\r\n\r\n").expect("head and body");
             assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{head}");
             assert!(head.starts_with(&format!("HTTP/1.1 {}", status.as_u16())));

@@ -114,8 +114,7 @@ pub(crate) fn parse(text: &Bytes) -> Result<Asked, Refused> {
     if !frame.kind.is_null() {
         return core(&frame, text).map_err(|problem| Refused { dialect: Some(Dialect::Core), problem });
     }
-    let message = r#"a frame needs "action" (subscribe, unsubscribe) or "type" (subscribe, unsubscribe, publish, consume, ack, nack, extend, ping)"#;
-    Err(unknown(wrong(message)))
+    Err(unknown(wrong(format!(r#"a frame needs "action" (subscribe, unsubscribe) or "type" ({TYPES})"#))))
 }
 
 fn wrong(message: impl Into<String>) -> Problem {
@@ -150,9 +149,13 @@ fn neo(frame: &Frame<'_>) -> Result<Asked, Problem> {
     }
 }
 
+/// The types of frames of the Core dialect.
+const TYPES: &str = "subscribe, unsubscribe, publish, watch, unwatch, consume, ack, nack, extend, ping";
+
 fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
     let topic = || match &frame.topic {
         Value::String(topic) => Ok(topic.clone()),
+        Value::Null => Err(wrong("topic is missing")),
         other => Err(wrong(format!("topic must be a text, not {other}"))),
     };
     // Several at once begin at one place, so that a client that comes back misses nothing between two frames.
@@ -171,7 +174,10 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
             Ok(Asked::Unsubscribe { dialect, filters: filters(&names)?, names })
         }
         Some("publish") => {
-            let data = frame.payload.map_or(Bytes::from_static(b"null"), |raw| text.slice_ref(raw.get().as_bytes()));
+            let payload = frame
+                .payload
+                .ok_or_else(|| wrong(r#"payload is missing; send "payload": …, null where there is none"#))?;
+            let data = text.slice_ref(payload.get().as_bytes());
             let mut draft = Draft::new(&topic()?, data, text.clone())?;
             draft.priority = draft_priority(&frame.priority)?;
             Ok(Asked::Publish(Box::new(draft)))
@@ -180,10 +186,7 @@ fn core(frame: &Frame<'_>, text: &Bytes) -> Result<Asked, Problem> {
         Some("unwatch") => Ok(Asked::Unwatch(keys(frame)?)),
         Some("ping") => Ok(Asked::Ping),
         Some("consume" | "ack" | "nack" | "extend") => consumption(frame).map(Asked::Consumption),
-        _ => {
-            let known = "subscribe, unsubscribe, publish, watch, unwatch, consume, ack, nack, extend and ping";
-            Err(wrong(format!("unknown type {}; {known} are known", frame.kind)))
-        }
+        _ => Err(wrong(format!("unknown type {}; known: {TYPES}", frame.kind))),
     }
 }
 

@@ -26,7 +26,7 @@ use super::{
     frame_in::{self, Asked, Refused},
     frame_out,
     watch::Keys,
-    wire::{End, Socket, close, send},
+    wire::{End, Heard, Pulse, Socket, close, heard, send},
 };
 use crate::{
     consume,
@@ -137,21 +137,19 @@ impl Session {
 
     async fn serve(&mut self, socket: &mut Socket) -> End {
         let stopping = self.gate.hub.spawn().stopping();
-        // Signs of life are a matter of the connection, not of the hub's time.
-        let mut tick = tokio::time::interval(self.gate.config.heartbeat / 4);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut silent = 0u32;
+        let mut pulse = Pulse::new(self.gate.config.heartbeat);
         let mut changes = self.gate.hub.tokens().changes();
         // The token may have been changed since the door looked at it.
         changes.mark_changed();
         loop {
             let ended = tokio::select! {
                 message = socket.next() => {
-                    silent = 0;
-                    match message {
-                        Some(Ok(message)) => self.on_message(socket, message).await,
-                        Some(Err(error)) => Err(End::of(&error)),
-                        None => Err(End::Lost),
+                    pulse.felt();
+                    match heard(message) {
+                        Ok(Heard::Text(text)) => self.on_text(socket, text).await,
+                        Ok(Heard::Ping) => self.send(socket, Vec::new()).await,
+                        Ok(Heard::Nothing) => Ok(()),
+                        Err(end) => Err(end),
                     }
                 }
                 batch = next_batch(&mut self.past, &mut self.live) => match batch {
@@ -159,10 +157,7 @@ impl Session {
                     None => Err(End::Stopping),
                 },
                 came = self.consuming.next() => self.on_delivery(socket, came).await,
-                _ = tick.tick() => {
-                    silent += 1;
-                    self.on_tick(socket, silent).await
-                }
+                ping = pulse.next() => self.on_tick(socket, ping).await,
                 Ok(()) = changes.changed() => self.on_change(),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -172,16 +167,11 @@ impl Session {
         }
     }
 
-    /// Four ticks are one heartbeat: after one without a frame a ping goes out, after two more the client is gone.
-    async fn on_tick(&mut self, socket: &mut Socket, silent: u32) -> Result<(), End> {
+    async fn on_tick(&mut self, socket: &mut Socket, ping: Result<bool, End>) -> Result<(), End> {
         if !self.who.still_holds(&self.gate.hub) {
             return Err(End::TokenEnded);
         }
-        match silent {
-            12.. => Err(End::Silent),
-            n if n > 0 && n % 4 == 0 => self.send(socket, vec![Message::Ping(Bytes::new())]).await,
-            _ => Ok(()),
-        }
+        if ping? { self.send(socket, vec![Message::Ping(Bytes::new())]).await } else { Ok(()) }
     }
 
     /// Someone's token was changed or has ended; it may be this one's.
@@ -195,15 +185,7 @@ impl Session {
         if lost || !self.consuming.may_go_on(&self.who) { Err(End::ScopeLost) } else { Ok(()) }
     }
 
-    async fn on_message(&mut self, socket: &mut Socket, message: Message) -> Result<(), End> {
-        let text = match message {
-            Message::Text(text) => Bytes::from(text),
-            // Pongs are answered by the library when the next write is flushed.
-            Message::Ping(_) => return self.send(socket, Vec::new()).await,
-            Message::Pong(_) | Message::Frame(_) => return Ok(()),
-            Message::Binary(_) => return Err(End::Binary),
-            Message::Close(_) => return Err(End::Closed),
-        };
+    async fn on_text(&mut self, socket: &mut Socket, text: Bytes) -> Result<(), End> {
         let asked = frame_in::parse(&text);
         // Whoever settles what it was handed is as fast as the hub is: that must not count against it.
         let settling = match &asked {

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::SinkExt;
-use tokio::io::AsyncReadExt;
+use tokio::{
+    io::AsyncReadExt,
+    time::{Interval, MissedTickBehavior},
+};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -19,6 +23,60 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// A socket of a client.
 pub(crate) type Socket = WebSocketStream<Wire>;
+
+/// What came in over a socket.
+pub(crate) enum Heard {
+    /// A frame to be obeyed.
+    Text(Bytes),
+    /// A ping. The library answers it when the next write is flushed: write nothing.
+    Ping,
+    /// A sign of life.
+    Nothing,
+}
+
+/// What a socket gave, or why it ends.
+pub(crate) fn heard(message: Option<Result<Message, Error>>) -> Result<Heard, End> {
+    match message {
+        Some(Ok(Message::Text(text))) => Ok(Heard::Text(Bytes::from(text))),
+        Some(Ok(Message::Ping(_))) => Ok(Heard::Ping),
+        Some(Ok(Message::Pong(_) | Message::Frame(_))) => Ok(Heard::Nothing),
+        Some(Ok(Message::Binary(_))) => Err(End::Binary),
+        Some(Ok(Message::Close(_))) => Err(End::Closed),
+        Some(Err(error)) => Err(End::of(&error)),
+        None => Err(End::Lost),
+    }
+}
+
+/// Whether the other side lives. Four ticks are one heartbeat: after one without a frame a ping is due, after two more the
+/// client is gone. Signs of life are a matter of the connection, not of the hub's time.
+pub(crate) struct Pulse {
+    tick: Interval,
+    silent: u32,
+}
+
+impl Pulse {
+    /// With this time between a frame and a ping.
+    pub(crate) fn new(heartbeat: Duration) -> Self {
+        let mut tick = tokio::time::interval(heartbeat / 4);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { tick, silent: 0 }
+    }
+
+    /// A frame came.
+    pub(crate) fn felt(&mut self) {
+        self.silent = 0;
+    }
+
+    /// The next tick: whether a ping is due. Cancel-safe.
+    pub(crate) async fn next(&mut self) -> Result<bool, End> {
+        self.tick.tick().await;
+        self.silent += 1;
+        match self.silent {
+            12.. => Err(End::Silent),
+            silent => Ok(silent % 4 == 0),
+        }
+    }
+}
 
 /// Why a session ends.
 #[derive(Clone, Debug, PartialEq, Eq)]

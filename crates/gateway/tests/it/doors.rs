@@ -60,7 +60,12 @@ async fn health_needs_no_token_and_tells_more_with_one() {
     for part in ["services", "stats", "checks"] {
         assert_eq!(open.body[part], json!({}), "{part}");
     }
+    // The URL of an endpoint may be its secret: a breaker goes by the subscription's name.
+    let hook = json!({"name": "crm", "filter": "crm.*", "url": "http://127.0.0.1:1/secret-path"});
+    assert_eq!(rig.api("POST", "/api/v1/subscriptions", hook).await.status, 201);
     let told = rig.api("GET", "/health", Value::Null).await;
+    assert_eq!(told.body["services"]["crm_cb"], "closed", "{}", told.body);
+    assert!(!told.body.to_string().contains("secret-path"), "{}", told.body);
     assert_eq!(told.body["stats"]["posts_tracked"], 0);
     assert_eq!(told.body["checks"]["store"]["status"], "healthy");
     assert_eq!(rig.send("GET", "/api/v1/health", &[], b"").await.refusal(), (401, "UNAUTHENTICATED"));

@@ -110,6 +110,59 @@ async fn the_log_is_read_in_pages_and_an_event_tells_its_fate() {
 }
 
 #[tokio::test]
+async fn runs_of_flows_are_answered_as_rest_has_them() {
+    let rig = Rig::new().await;
+    let flow = json!({
+        "document": {"dsl": "1.0.3", "namespace": "main", "name": "sum", "version": "1.0.0"},
+        "do": [{"add": {"set": {"total": "${ .a + .b }"}}}],
+    });
+    assert_eq!(rig.api("POST", "/api/v1/flows", flow).await.status, 201);
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        let begun = rig.api("POST", "/api/v1/flows/main/sum/runs?wait=60s", json!({"input": {"a": n, "b": 1}})).await;
+        assert_eq!(
+            (begun.status.as_u16(), &begun.body["data"]["status"]),
+            (201, &json!("completed")),
+            "{}",
+            begun.text
+        );
+        ids.push(begun.body["data"]["id"].as_str().expect("an id").to_owned());
+    }
+    let one = rig
+        .graphql(&format!(r#"{{run(id:"{}"){{flow version status trigger input output error endedAt waitingFor}} nothing:run(id:"x"){{id}}}}"#, ids[1]))
+        .await;
+    let rest = rig.api("GET", &format!("/api/v1/runs/{}", ids[1]), Value::Null).await.body["data"].clone();
+    let run = &one["data"]["run"];
+    for field in ["flow", "version", "status", "trigger", "input", "output"] {
+        assert_eq!(run[field], rest[field], "{field}");
+    }
+    assert_eq!((&run["output"], &run["endedAt"]), (&json!({"total": 2}), &rest["ended_at"]), "{one}");
+    assert_eq!((&run["error"], &run["waitingFor"], &one["data"]["nothing"]), (&Value::Null, &json!([]), &Value::Null));
+    let mut heard = Vec::new();
+    let mut after = String::new();
+    loop {
+        let asked = format!(
+            r#"{{runs(flow:"main/sum",status:"completed",first:2{after}){{nodes{{id}} pageInfo{{endCursor}}}}}}"#
+        );
+        let page = rig.graphql(&asked).await;
+        let page = &page["data"]["runs"];
+        heard.extend(
+            page["nodes"].as_array().expect("nodes").iter().filter_map(|n| n["id"].as_str().map(str::to_owned)),
+        );
+        match page["pageInfo"]["endCursor"].as_str() {
+            Some(cursor) => after = format!(",after:\"{cursor}\""),
+            None => break,
+        }
+    }
+    heard.reverse();
+    assert_eq!(heard, ids, "the newest come first");
+    assert_eq!(code(&rig.graphql(r#"{runs(status:"done"){nodes{id}}}"#).await), "INVALID");
+    let least = rig.token("least", &["health:read"]).await;
+    assert_eq!(code(&rig.graphql_as(&least, "{runs{nodes{id}}}").await.body), "FORBIDDEN");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn subscriptions_deliveries_and_health_are_answered() {
     let rig = Rig::new().await;
     let new = json!({"name": "audit", "filter": "order.*", "url": "https://example.com/hook"});

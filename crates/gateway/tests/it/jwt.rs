@@ -111,11 +111,17 @@ async fn a_key_that_can_not_be_used_is_refused_when_it_is_given() {
     };
     assert_eq!(ask(key(json!({}))).await, 422, "no algorithm");
     assert_eq!(ask(key(json!({"algorithm": "none"}))).await, 422);
+    assert_eq!(ask(key(json!({"algorithm": "HS256", "scopes": ["state:read"]}))).await, 422, "a key has no scopes");
     assert_eq!(ask(key(json!({"algorithm": "RS256"}))).await, 422, "the public part is needed");
     assert_eq!(ask(key(json!({"algorithm": "HS256", "key": "short"}))).await, 422);
     let ed = json!({"kty": "OKP", "crv": "Ed25519", "x": b64([7u8; 32])});
     assert_eq!(ask(key(json!({"algorithm": "ES256", "key": ed}))).await, 422, "a key of another kind");
     let reply = rig.api("POST", "/api/v1/tokens", key(json!({"algorithm": "EdDSA", "key": ed}))).await;
     assert_eq!((reply.status.as_u16(), reply.body["data"]["token"].is_null()), (201, true), "{}", reply.text);
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEASr6mJfVDZWzoZQO9Xn+4A0600DnsECmeB7544O0E6yk=\n-----END PUBLIC KEY-----\n";
+    let reply = rig.api("POST", "/api/v1/tokens", key(json!({"algorithm": "EdDSA", "key": pem}))).await;
+    assert_eq!((reply.status.as_u16(), reply.text.contains("MCowBQ")), (201, false), "{}", reply.text);
+    assert_eq!(ask(key(json!({"algorithm": "RS256", "key": pem}))).await, 422, "a key of another kind");
+    assert_eq!(ask(key(json!({"algorithm": "HS256", "key": pem}))).await, 422, "a public key is no secret");
     rig.stop().await;
 }

@@ -80,6 +80,22 @@ async fn every_counted_answer_says_where_its_caller_stands_and_another_is_unaffe
 }
 
 #[tokio::test]
+async fn who_could_not_prove_who_they_are_is_counted_by_address() {
+    let api_rate = Some("3/m".parse().expect("a rate"));
+    let rig = Rig::with(GatewayConfig { api_rate, ..unlimited() }).await;
+    let guess = async |n: u32| {
+        let bearer = format!("Bearer nxs_guess{n}");
+        rig.send("GET", "/api/v1/sources", &[("authorization", bearer.as_str())], b"").await.refusal().0
+    };
+    let answers = [guess(1).await, guess(2).await, guess(3).await, guess(4).await];
+    assert_eq!(answers, [401, 401, 401, 429]);
+    let bearer = format!("Bearer {}", rig.token("one", &["sources:read"]).await);
+    let known = rig.send("GET", "/api/v1/sources", &[("authorization", bearer.as_str())], b"").await;
+    assert_eq!(known.status, 200, "a token from the same address is not held up by them");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_source_has_its_own_rate_or_none_and_guesses_are_limited() {
     let rig = Rig::with(GatewayConfig::default()).await;
     rig.source_of(json!({"id": "free", "secrets": ["free"], "rate_limit": "off"})).await;
@@ -134,7 +150,12 @@ async fn connections_and_sockets_beyond_the_limit_are_told_so() {
     let mut third = TcpStream::connect(rig.address).await.expect("connected");
     let mut text = String::new();
     let _ = within(third.read_to_string(&mut text)).await;
-    assert!(text.starts_with("HTTP/1.1 503") && text.contains("UNAVAILABLE"), "{text:?}");
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("an answer: {text:?}"));
+    assert!(head.starts_with("HTTP/1.1 503") && head.contains("retry-after: 1"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    assert_eq!((&body["error"]["code"], &body["retryable"]), (&json!("UNAVAILABLE"), &json!(true)), "{body}");
+    let id = body["requestId"].as_str().expect("an id");
+    assert!(head.contains(&format!("x-request-id: {id}")), "{head}");
     drop(held);
     rig.stop().await;
 

@@ -3,9 +3,13 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests fail the test they help")]
 
 mod admin;
+mod approvals;
 mod bad_input;
+mod callbacks;
+mod campaigns;
 mod cloudevents;
 mod commands;
+mod connectors;
 mod consumers;
 mod doors;
 mod graphql;
@@ -15,7 +19,9 @@ mod ingress;
 mod jwt;
 mod limits;
 mod log;
+mod past;
 mod rig;
+mod shape;
 mod sockets;
 mod streams;
 mod tokens;

@@ -18,6 +18,7 @@ use nexus_core::{
     topic::Topic,
 };
 use nexus_engine::{Hub, HubConfig, clock::SystemClock, source::NewSource, tokens::NewToken, vault::VaultKey};
+use nexus_flows::host::{Door, Flows};
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_services::{Registry, RegistryOptions, StateOptions, StateStore};
 use nexus_store::MemoryStore;
@@ -77,20 +78,36 @@ impl Rig {
     }
 
     pub(crate) async fn with(config: GatewayConfig) -> Self {
+        Self::with_hub(config, HubConfig::default()).await
+    }
+
+    pub(crate) async fn with_hub(config: GatewayConfig, hub: HubConfig) -> Self {
         let clock = SystemClock::new();
         let store: Arc<dyn Store> = Arc::new(
-            MemoryStore::new(&[Hub::collections(), nexus_services::collections()].concat(), Arc::new(clock.clone()), 7)
-                .expect("a store"),
+            MemoryStore::new(
+                &[Hub::collections(), nexus_services::collections(), nexus_flows::host::collections()].concat(),
+                Arc::new(clock.clone()),
+                7,
+            )
+            .expect("a store"),
         );
+        Self::over(config, hub, store, clock).await
+    }
+
+    /// Over a store that may hold something already.
+    pub(crate) async fn over(config: GatewayConfig, hub: HubConfig, store: Arc<dyn Store>, clock: SystemClock) -> Self {
         let builder = Hub::builder(Arc::clone(&store), Arc::new(clock.clone()), VaultKey::new([7; 32], Vec::new()));
-        let hub = builder.test_clock(clock.clone()).config(HubConfig::default()).start().await.expect("the hub starts");
+        let door = Door::default();
+        let hub = door.attach(builder).test_clock(clock.clone()).config(hub).start().await.expect("the hub starts");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let plugins = Arc::new(NoPlugins);
         let registry = Registry::open(&hub, RegistryOptions::default(), plugins.clone()).await.expect("a registry");
         let state = StateStore::open(&hub, StateOptions::default(), plugins).await.expect("a state store");
+        let flows = Flows::open(&hub, &door).await.expect("flows");
+        flows.go_on(nexus_flows::host::HISTORY).await.expect("flows go on");
         hub.start_timers();
-        let rooms = Rooms { hub: hub.clone(), registry, state };
+        let rooms = Rooms { hub: hub.clone(), registry, state, flows };
         let doors = nexus_gateway::serve(rooms, config, vec![listener]);
         let served = tokio::spawn(async move { doors.await.expect("the doors open") });
         let all = vec!["admin".parse().expect("a scope")];
@@ -143,6 +160,7 @@ impl Rig {
     }
 
     pub(crate) async fn ask(&self, request: Request<Full<Bytes>>) -> Reply {
+        let (method, path) = (request.method().to_string(), request.uri().to_string());
         let stream = TcpStream::connect(self.address).await.expect("connected");
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
         tokio::spawn(connection);
@@ -151,6 +169,8 @@ impl Rig {
         let bytes = within(body.collect()).await.expect("a body").to_bytes();
         let text = String::from_utf8(bytes.to_vec()).unwrap_or_default();
         let body = serde_json::from_str(&text).unwrap_or_default();
+        let media = parts.headers.get("content-type").and_then(|m| m.to_str().ok()).unwrap_or_default();
+        crate::shape::demand(&method, &path, parts.status.as_u16(), media, &body);
         Reply { status: parts.status, headers: parts.headers, text, body }
     }
 

@@ -216,6 +216,8 @@ async fn wrong_frames_are_answered_and_the_socket_goes_on() {
         (r#"{"type":"dance"}"#, "type"),
         (r#"{"type":"publish","topic":"../x","payload":1}"#, "type"),
         (r#"{"type":"publish","topic":"a","payload":1e400}"#, "type"),
+        (r#"{"type":"publish","topic":"a"}"#, "type"),
+        (r#"{"type":"subscribe"}"#, "type"),
     ] {
         socket.0.send(Message::text(text)).await.expect("sent");
         let answer = socket.hear().await;
@@ -224,7 +226,7 @@ async fn wrong_frames_are_answered_and_the_socket_goes_on() {
     }
     assert_eq!(socket.ask(&json!({"type": "ping"})).await, json!({"type": "pong"}));
     let metrics = rig.metrics().await;
-    assert_eq!(metrics[r#"nexus_refused_requests_total{reason="MALFORMED"}"#], 8.0);
+    assert_eq!(metrics[r#"nexus_refused_requests_total{reason="MALFORMED"}"#], 10.0);
     rig.stop().await;
 }
 

@@ -208,6 +208,74 @@ async fn rotating_and_revoking_mean_the_right_thing_for_each_kind() {
     rig.stop().await;
 }
 
+/// A key set of two keys, of which one has no name.
+#[derive(Debug)]
+struct Set;
+
+#[async_trait::async_trait]
+impl nexus_engine::jwt::KeySource for Set {
+    async fn fetch(&self) -> Result<String, String> {
+        let key = |x: &str| json!({"kty": "OKP", "crv": "Ed25519", "x": x});
+        let mut named = key("Sr6mJfVDZWzoZQO9Xn-4A0600DnsECmeB7544O0E6yk");
+        named["kid"] = json!("2026-01");
+        Ok(json!({"keys": [named, key("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]}).to_string())
+    }
+}
+
+#[tokio::test]
+async fn secrets_of_the_environment_and_keys_of_a_key_set_are_listed_by_name_and_changed_where_they_are() {
+    let environment = nexus_engine::sources::EnvironmentSecrets {
+        shared: Some("the-shared-secret".into()),
+        shared_variable: None,
+        by_source: [("wod-pro", "secret-of-wod-pro"), ("wod_pro", "secret-of-wod-pro")]
+            .map(|(id, secret)| (id.to_owned(), secret.into()))
+            .into(),
+    };
+    let jwt = nexus_engine::jwt::JwtConfig { source: Some(std::sync::Arc::new(Set)), ..Default::default() };
+    let config = nexus_engine::HubConfig { environment, jwt, ..Default::default() };
+    let rig = Rig::with_hub(crate::rig::unlimited(), config).await;
+    let shown = || async {
+        let list = rig.api("GET", "/api/v1/tokens", Value::Null).await;
+        assert!(!list.text.contains("the-shared-secret") && !list.text.contains("secret-of-wod-pro"));
+        let all = list.body["data"].as_array().expect("a list").clone();
+        all.into_iter().filter(|t| t["origin"].is_string()).collect::<Vec<_>>()
+    };
+    let found = within(async {
+        loop {
+            let found = shown().await;
+            if found.len() >= 4 {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let told: Vec<[&str; 4]> = found
+        .iter()
+        .map(|t| ["name", "kind", "owner", "origin"].map(|field| t[field].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["NEXUS_SECRET_KEY", "node_secret", "nexus", "environment"],
+            ["NEXUS_SECRET_KEY_WOD_PRO", "node_secret", "wod-pro", "environment"],
+            ["2026-01", "jwt_key", "", "key set"],
+            ["key 2 of the set", "jwt_key", "", "key set"],
+        ]
+    );
+    for credential in &found {
+        let path = format!("/api/v1/tokens/{}", credential["id"].as_str().expect("an id"));
+        assert_eq!(rig.api("GET", &path, Value::Null).await.body["data"], *credential);
+        for change in ["rotate", "revoke"] {
+            let refused = rig.api("POST", &format!("{path}/{change}"), json!({})).await;
+            assert_eq!(refused.refusal(), (409, "CONFLICT"), "{}", refused.text);
+            assert!(refused.text.contains("change it there"), "{}", refused.text);
+        }
+    }
+    assert_eq!(rig.api("GET", "/api/v1/tokens/env_none", Value::Null).await.refusal(), (404, "NOT_FOUND"));
+    rig.stop().await;
+}
+
 /// C-140
 #[tokio::test]
 async fn each_change_of_a_token_is_told_by_its_event_and_by_the_audit() {

@@ -116,7 +116,7 @@ impl Registry {
             state.checking = false;
             let change = state.vitals.checked(&seen, now);
             self.note(&mut state, change);
-            state.next_check = (began + self.jittered()).max(now);
+            state.next_check = (began + state.vitals.next_look(self.jittered())).max(now);
             (!state.pending.is_empty(), state.next_check)
         };
         self.0.agenda.add(next, &instance.service.id);

@@ -48,8 +48,32 @@ pub struct Registered {
 }
 
 impl Registry {
-    /// Registers an instance, or updates the one of this id.
+    /// Registers an instance, or updates the one of this id. Runs to its end also where the caller goes away.
     pub async fn register(&self, new: NewService, by: &Principal) -> Result<Registered, Problem> {
+        let (registry, by) = (self.clone(), by.clone());
+        self.to_its_end(async move { registry.take_in(new, &by).await }).await
+    }
+
+    /// Takes an instance out. Runs to its end also where the caller goes away.
+    pub async fn deregister(&self, id: &str, by: &Principal) -> Result<(), Problem> {
+        let (registry, id, by) = (self.clone(), id.to_owned(), by.clone());
+        self.to_its_end(async move { registry.take_out(&id, &by).await }).await
+    }
+
+    /// Makes a change in a task of the hub's own: between a commit and the book nobody may leave.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (done, result) = tokio::sync::oneshot::channel();
+        self.0.hub.spawn().start(TaskKind::Engine, async move {
+            // Whoever waited may be gone.
+            drop(done.send(change.await));
+        });
+        result.await.unwrap_or_else(|_| Err(Problem::new(Code::Unavailable, "the hub is stopping")))
+    }
+
+    async fn take_in(&self, new: NewService, by: &Principal) -> Result<Registered, Problem> {
         let service = Service::from_new(new, self.0.hub.clock().now())?;
         let _turn = self.turn(&service.id).await;
         match self.0.book.get(&service.id) {
@@ -147,8 +171,7 @@ impl Registry {
         Ok(self.registered(&next, false))
     }
 
-    /// Takes an instance out.
-    pub async fn deregister(&self, id: &str, by: &Principal) -> Result<(), Problem> {
+    async fn take_out(&self, id: &str, by: &Principal) -> Result<(), Problem> {
         let _turn = self.turn(id).await;
         let instance = self.0.book.get(id).ok_or_else(|| unknown(id))?;
         let (version, status) = {
@@ -233,17 +256,14 @@ impl Registry {
     /// Writes what is pending, in a task that goes on without whoever waits for it.
     pub(super) async fn settle(&self, instance: &Arc<Instance>) -> Result<(), Problem> {
         let (registry, id) = (self.clone(), instance.service.id.clone());
-        let (done, written) = tokio::sync::oneshot::channel();
-        self.0.hub.spawn().start(TaskKind::Engine, async move {
+        self.to_its_end(async move {
             let _turn = registry.turn(&id).await;
-            let result = match registry.0.book.get(&id) {
+            match registry.0.book.get(&id) {
                 Some(instance) => registry.write_changes(&instance).await,
                 None => Ok(()),
-            };
-            // Whoever waited may be gone.
-            drop(done.send(result));
-        });
-        written.await.unwrap_or_else(|_| Err(Problem::new(Code::Unavailable, "the hub is stopping")))
+            }
+        })
+        .await
     }
 
     /// Writes what is pending. The caller holds the instance's lock.

@@ -27,6 +27,10 @@ const CALLS: u32 = 10;
 const CALLS_SPAN: Duration = Duration::from_secs(30);
 /// Bytes of a reason.
 const REASON_BYTES: usize = 300;
+/// The first wait for another look at one that was never seen well; it doubles with each look that fails.
+const SOON: Duration = Duration::from_millis(500);
+/// Doublings beyond which any interval is reached.
+const DOUBLINGS: u32 = 20;
 
 /// How an instance is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,6 +145,8 @@ pub struct Vitals {
     verdict: Verdict,
     passed: u32,
     failed: u32,
+    /// Failed checks before it was first seen well; none once it was.
+    unproven: Option<u32>,
     ttl: Duration,
     /// When it last gave a sign of life; none = none is asked for.
     beat: Option<Duration>,
@@ -159,6 +165,7 @@ impl Vitals {
             verdict: Verdict::Trusted,
             passed: 0,
             failed: 0,
+            unproven: Some(0),
             ttl,
             beat: beats.then_some(now),
             expired: false,
@@ -232,6 +239,7 @@ impl Vitals {
                 self.failed = 0;
                 let down = matches!(self.verdict, Verdict::Down(_));
                 if !down || self.passed >= self.thresholds.healthy_after {
+                    self.unproven = None;
                     self.verdict = match seen {
                         Seen::Well { took } if *took <= self.thresholds.slow => Verdict::Well,
                         Seen::Well { took } => Verdict::Slow(format!("its health check took {} ms", took.as_millis())),
@@ -242,6 +250,7 @@ impl Vitals {
             Seen::Failed { reason } => {
                 self.failed = self.failed.saturating_add(1);
                 self.passed = 0;
+                self.unproven = self.unproven.map(|failed| failed.saturating_add(1));
                 // One of which nothing good is known yet gets no second chance.
                 let unproven = matches!(self.verdict, Verdict::Trusted | Verdict::Unknown);
                 if unproven || self.failed >= self.thresholds.unhealthy_after {
@@ -250,6 +259,16 @@ impl Vitals {
             }
         }
         self.decide(now)
+    }
+
+    /// How long to wait for the next look, where one comes every `interval`. One that was never seen well is looked at
+    /// again soon: often it registered a moment before it listened.
+    pub fn next_look(&self, interval: Duration) -> Duration {
+        match self.unproven {
+            None => interval,
+            Some(_) if self.failed == 0 => SOON.min(interval),
+            Some(failed) => SOON.saturating_mul(1 << failed.saturating_sub(1).min(DOUBLINGS)).min(interval),
+        }
     }
 
     /// A heartbeat came. From the first one on they are expected.

@@ -126,7 +126,7 @@ impl StateError {
         };
         let wanted = match expect {
             Expect::Anything => String::new(),
-            Expect::Existing => ", not any that exists".to_owned(),
+            Expect::Existing => ", but was expected to exist".to_owned(),
             Expect::Version(0) => ", but was expected not to exist".to_owned(),
             Expect::Version(n) => format!(", not {n}"),
         };

@@ -30,6 +30,9 @@ pub struct Listed<T> {
     pub next: Option<String>,
 }
 
+/// Versions that [`StateStore::version_by`] looks through.
+pub(super) const LOOKED_THROUGH: u64 = 50;
+
 impl StateStore {
     /// The present version of a key; 404 when there is none or it was deleted.
     pub async fn get(&self, key: &str) -> Result<Version, StateError> {
@@ -90,6 +93,19 @@ impl StateStore {
             }
         }
         Ok(Listed { items: found.items, next: Some(after.to_string()) })
+    }
+
+    /// The number of the version of a key that was written by just this author, among the last `LOOKED_THROUGH`: for
+    /// those who must not write twice and can't tell whether they did.
+    pub async fn version_by(&self, key: &str, by: &str) -> Result<Option<u64>, StateError> {
+        check_key(key)?;
+        let Some(current) = self.fresh(key).await?.held else { return Ok(None) };
+        let last = current.version.version;
+        if current.version.updated_by == by {
+            return Ok(Some(last));
+        }
+        let recent = self.history(key, last.saturating_sub(LOOKED_THROUGH), 50).await?;
+        Ok(recent.items.iter().rev().find(|version| version.updated_by == by).map(|version| version.version))
     }
 
     /// Keys that begin with `prefix` and that `may` be seen, after key `after`, at most `limit`. A page may be short,

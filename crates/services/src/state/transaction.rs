@@ -289,8 +289,12 @@ impl StateStore {
         }
     }
 
-    /// Makes a transaction one for good.
+    /// Makes a transaction one for good. Said again, it is as the first time.
     pub async fn confirm(&self, id: &str, by: &Principal) -> Result<Settled, StateError> {
+        let found = self.transaction(id).await?;
+        if matches!(found.state, Standing::Confirmed) {
+            return Ok(found);
+        }
         let (mut settled, document) = self.waiting(id).await?;
         settled.state = Standing::Confirmed;
         settled.ended_at = Some(self.desk().now());
@@ -315,6 +319,10 @@ impl StateStore {
         timer: Option<&Timer>,
     ) -> Result<Settled, StateError> {
         let origin = Origin { by: by.name.to_string(), ..Origin::default() };
+        let found = self.transaction(id).await?;
+        if timer.is_none() && matches!(found.state, Standing::RolledBack) {
+            return Ok(found);
+        }
         for attempt in 0..TRIES {
             let (mut settled, document) = self.waiting(id).await?;
             let now = self.desk().now();

@@ -91,3 +91,66 @@ async fn a_call_whose_caller_goes_away_is_counted_out() {
     drop(listener);
     within(rig.hub.shutdown(Duration::from_secs(10))).await;
 }
+
+/// Begins it, and goes away before it is done.
+async fn begun<F: Future>(future: F) {
+    let mut future = Box::pin(future);
+    std::future::poll_fn(|cx| {
+        assert!(future.as_mut().poll(cx).is_pending(), "it was done at once");
+        std::task::Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn registering_and_leaving_run_to_their_end_when_their_caller_goes_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rig = Rig::in_folder(folder.path(), SystemClock::new(), calm()).await;
+    let mut log = rig.hub.tail().watch();
+    let new = json!({"id": "a", "host": address(0).to_string(), "port": 9});
+    let new: nexus_services::registry::NewService = serde_json::from_value(new).expect("a service");
+    let by = nexus_core::access::Principal::admin("test");
+    begun(rig.registry.register(new, &by)).await;
+    within(async {
+        while rig.registry.find("a").is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    within(log.changed()).await.expect("it is in the log");
+    begun(rig.registry.deregister("a", &by)).await;
+    within(async {
+        while rig.registry.find("a").is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // The book and the store agree: it can come back.
+    rig.register(json!({"id": "a", "host": address(0).to_string(), "port": 9})).await;
+    within(rig.hub.shutdown(Duration::from_secs(10))).await;
+}
+
+#[tokio::test]
+async fn one_that_registers_a_moment_before_it_listens_is_well_a_moment_after_it_does() {
+    let rig = Rig::new(calm()).await;
+    let crowd = Crowd::start(&rig.hub, 1).await;
+    crowd.set_up(0, false, &rig.clock);
+    let mut log = rig.hub.tail().watch();
+    crowd.register_all(&rig).await;
+    let status = || rig.registry.find("i-0000").expect("there")[0].status;
+    within(async {
+        while status() != Status::Unhealthy {
+            log.changed().await.expect("the hub runs");
+        }
+    })
+    .await;
+    crowd.set_up(0, true, &rig.clock);
+    // The next look of its turn would be in an hour.
+    within(async {
+        while status() != Status::Healthy {
+            log.changed().await.expect("the hub runs");
+        }
+    })
+    .await;
+    within(rig.hub.shutdown(Duration::from_secs(10))).await;
+}

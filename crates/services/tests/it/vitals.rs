@@ -63,6 +63,32 @@ fn a_proven_one_is_doubted_at_the_first_failure_and_unhealthy_at_the_third() {
 }
 
 #[test]
+fn one_that_was_never_seen_well_is_looked_at_again_soon_and_a_proven_one_each_interval() {
+    let (interval, ms) = (s(10), Duration::from_millis);
+    let mut vitals = fresh();
+    let mut waits = Vec::new();
+    for n in 0..7 {
+        vitals.checked(&failed(), s(n));
+        waits.push(vitals.next_look(interval));
+    }
+    assert_eq!(waits, [ms(500), s(1), s(2), s(4), s(8), s(10), s(10)]);
+    vitals.checked(&passed(), s(8));
+    assert_eq!((vitals.status(), vitals.next_look(interval)), (Status::Unhealthy, ms(500)), "one more will do");
+    vitals.checked(&failed(), s(9));
+    assert_eq!(vitals.next_look(interval), s(10), "one that wavers is not looked at more and more often");
+    vitals.checked(&passed(), s(10));
+    assert_eq!(to(vitals.checked(&passed(), s(11))), Some(Status::Healthy));
+    assert_eq!(vitals.next_look(interval), interval);
+    let mut vitals = proven();
+    vitals.checked(&failed(), s(2));
+    assert_eq!(vitals.next_look(interval), interval);
+    assert_eq!(fresh().next_look(ms(100)), ms(100), "never later than the interval");
+    let mut left = Vitals::recovered(THRESHOLDS, TTL, false, (Status::Healthy, None), s(0));
+    left.checked(&failed(), s(1));
+    assert_eq!(left.next_look(interval), ms(500), "it may be starting, as the hub is");
+}
+
+#[test]
 fn slow_or_self_declared_or_failing_calls_make_it_degraded() {
     let mut vitals = proven();
     assert_eq!(to(vitals.checked(&Seen::Well { took: s(1) }, s(2))), Some(Status::Degraded));
