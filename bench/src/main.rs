@@ -31,8 +31,8 @@ use crate::{
     machine::Machine,
     report::Report,
     run::{
-        Settings, batch, deliver, everything, fanout, footprint, graphql, growth, ingest, invoke, replay, restart,
-        state,
+        Settings, batch, deliver, everything, fanout, flow, footprint, graphql, growth, ingest, invoke, replay,
+        restart, state,
     },
 };
 
@@ -65,6 +65,8 @@ enum What {
     State,
     /// The same by GraphQL and by REST.
     Graphql,
+    /// Flows of HTTP calls, beside Restate; and many runs that wait.
+    Flow(flow::Options),
     /// The log read from first to last.
     Replay(replay::Options),
     /// From exec to healthy.
@@ -131,6 +133,7 @@ async fn measure(cli: &Cli) -> Fallible<()> {
         What::Invoke => invoke::run(settings).await?,
         What::Fanout(options) => fanout::run(settings, options, true).await?,
         What::Graphql => vec![graphql::run(settings).await?],
+        What::Flow(options) => flow::run(settings, options).await?,
         What::Replay(options) => vec![replay::run(settings, options).await?],
         What::Restart(options) => vec![restart::run(settings, options).await?],
         What::IngestAt(options) => vec![growth::run(settings, options).await?],

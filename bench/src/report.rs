@@ -71,6 +71,11 @@ impl Series {
         median(self.samples.iter().zip(&other.samples).filter_map(|(a, b)| Some((a.p50? - b.p50?) * 1e3)))
     }
 
+    /// Median over the rounds of half of `self`'s answers by `other`'s of the same round.
+    pub(crate) fn p50_by(&self, other: &Self) -> f64 {
+        median(self.samples.iter().zip(&other.samples).filter_map(|(a, b)| Some(a.p50? / b.p50?)))
+    }
+
     /// The same for the 99th percentile.
     pub(crate) fn p99_by(&self, other: &Self) -> f64 {
         median(self.samples.iter().zip(&other.samples).filter_map(|(a, b)| Some(a.p99? / b.p99?)))

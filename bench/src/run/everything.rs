@@ -2,7 +2,9 @@
 
 use clap::Args;
 
-use super::{Settings, batch, deliver, fanout, footprint, graphql, growth, ingest, invoke, replay, restart, state};
+use super::{
+    Settings, batch, deliver, fanout, flow, footprint, graphql, growth, ingest, invoke, replay, restart, state,
+};
 use crate::{error::Fallible, report::Report};
 
 /// Sizes; the defaults take about ten minutes on two cores, most of it to fill the large logs.
@@ -52,6 +54,10 @@ pub(crate) async fn run(settings: &Settings, options: &Options) -> Vec<Report> {
     }
     reports.push(kept("state", state::run(settings).await));
     reports.push(kept("graphql", graphql::run(settings).await));
+    match flow::run(settings, &flow::Options { sleeping: 10_000, waiting: 100_000 }).await {
+        Ok(all) => reports.extend(all),
+        Err(error) => reports.push(kept("flow", Err(error))),
+    }
     reports.push(kept("replay", replay::run(settings, &replay).await));
     reports.push(kept("restart", restart::run(settings, &restart).await));
     reports.push(kept("ingest-at", growth::run(settings, &growth).await));

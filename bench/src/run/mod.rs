@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod deliver;
 pub(crate) mod everything;
 pub(crate) mod fanout;
+pub(crate) mod flow;
 pub(crate) mod footprint;
 pub(crate) mod graphql;
 pub(crate) mod growth;

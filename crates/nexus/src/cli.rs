@@ -7,8 +7,8 @@ use nexus_client::{Client, Settings};
 
 use crate::{
     command::{
-        backup, config as config_command, consume, dead, event, generate, log, replay, secret, services, source, state,
-        subscription, token, transfer,
+        backup, config as config_command, connections, connectors, consume, dead, deliveries, event, flows, generate,
+        log, replay, secret, services, source, state, subscription, token, transfer,
     },
     demo, doctor,
     output::{Failure, Screen},
@@ -79,6 +79,15 @@ pub(crate) enum Command {
     /// Services: who is registered, how they are, and calling them
     #[command(subcommand)]
     Services(services::Command),
+    /// Flows: automations as Open Workflow documents
+    #[command(subcommand)]
+    Flows(flows::Command),
+    /// Connectors: outside services that can be called
+    #[command(subcommand)]
+    Connectors(connectors::Command),
+    /// Connections: accounts at outside services
+    #[command(subcommand)]
+    Connections(connections::Command),
     /// Publish an event
     Publish(event::Publish),
     /// Watch events as they come
@@ -89,6 +98,9 @@ pub(crate) enum Command {
     Events(event::Query),
     /// What became of an event
     Fate(event::Fate),
+    /// Deliveries that are retrying, were given up, or succeeded late
+    #[command(subcommand)]
+    Deliveries(deliveries::Command),
     /// Dead letters: deliveries that were given up
     #[command(subcommand)]
     Dead(dead::Command),
@@ -135,11 +147,15 @@ impl Command {
             Self::Subscribe(_) => "subscribe",
             Self::Subscription(_) => "subscription",
             Self::Services(_) => "services",
+            Self::Flows(_) => "flows",
+            Self::Connectors(_) => "connectors",
+            Self::Connections(_) => "connections",
             Self::Publish(_) => "publish",
             Self::Tail(_) => "tail",
             Self::Consume(_) => "consume",
             Self::Events(_) => "events",
             Self::Fate(_) => "fate",
+            Self::Deliveries(_) => "deliveries",
             Self::Dead(_) => "dead",
             Self::Replay(_) => "replay",
             Self::Token(_) => "token",
@@ -181,11 +197,15 @@ async fn talk(global: Global, command: Command) -> Result<(), Failure> {
         Command::Subscribe(args) => subscription::subscribe(&global, *args).await,
         Command::Subscription(command) => subscription::run(&global, command).await,
         Command::Services(command) => services::run(&global, command).await,
+        Command::Connectors(command) => connectors::run(&global, command).await,
+        Command::Connections(command) => connections::run(&global, command).await,
+        Command::Flows(command) => flows::run(&global, command).await,
         Command::Publish(args) => event::publish(&global, &args).await,
         Command::Tail(args) => event::tail(&global, &args).await,
         Command::Consume(args) => consume::run(&global, &args).await,
         Command::Events(args) => event::query(&global, args).await,
         Command::Fate(args) => event::fate(&global, &args).await,
+        Command::Deliveries(command) => deliveries::run(&global, command).await,
         Command::Dead(command) => dead::run(&global, command).await,
         Command::Replay(args) => replay::run(&global, &args).await,
         Command::Token(command) => token::run(&global, command).await,

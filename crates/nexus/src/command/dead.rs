@@ -95,7 +95,8 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
     }
 }
 
-fn row(letter: &Delivery) -> Vec<String> {
+/// The cells of one delivery.
+pub(super) fn row(letter: &Delivery) -> Vec<String> {
     let last = letter.attempts.last().map_or_else(String::new, |attempt| {
         let status = text(attempt, "status");
         if status.is_empty() { text(attempt, "error") } else { status }
@@ -110,7 +111,8 @@ fn row(letter: &Delivery) -> Vec<String> {
     ]
 }
 
-fn shown(letter: &Delivery) -> String {
+/// One delivery with its attempts.
+pub(super) fn shown(letter: &Delivery) -> String {
     let head = pairs(&[
         ("id", letter.id.clone()),
         ("subscription", letter.subscription.clone()),

@@ -34,7 +34,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PUBLIC_KEY")]
         signer: Vec<String>,
     },
-    /// Erase a person's data from events, receipts and dead letters; the log still verifies
+    /// Erase a person's data from events, receipts, dead letters and runs of flows; the log still verifies
     Redact(Redact),
     /// Print a signed checkpoint of the log's head
     Checkpoint,
@@ -65,11 +65,15 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
             };
             let done = global.client()?.redact(&what, &args.reason).await?;
             global.screen().either(&done, || {
-                let count = done
-                    .as_object()
-                    .and_then(|o| o.values().find(|v| v.is_number()))
-                    .map_or_else(|| plain(&done), plain);
-                format!("erased the data of {count} events; backups made before still hold it")
+                let count = |name: &str| done.get(name).and_then(Value::as_u64).unwrap_or(0);
+                let parts =
+                    [("runs", "runs of flows"), ("approvals", "approvals"), ("memories", "memories of detectors")];
+                let with: String = parts
+                    .iter()
+                    .filter(|(name, _)| count(name) > 0)
+                    .map(|(name, what)| format!(", of {} {what}", count(name)))
+                    .collect();
+                format!("erased the data of {} events{with}; backups made before still hold it", count("redacted"))
             })
         }
         Command::Checkpoint => {

@@ -2,9 +2,13 @@
 
 pub(crate) mod backup;
 pub(crate) mod config;
+pub(crate) mod connections;
+pub(crate) mod connectors;
 pub(crate) mod consume;
 pub(crate) mod dead;
+pub(crate) mod deliveries;
 pub(crate) mod event;
+pub(crate) mod flows;
 pub(crate) mod generate;
 pub(crate) mod log;
 pub(crate) mod replay;

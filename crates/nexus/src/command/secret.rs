@@ -51,7 +51,8 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
     }
 }
 
-fn read_value() -> Result<String, Failure> {
+/// A secret from standard input.
+pub(crate) fn read_value() -> Result<String, Failure> {
     if std::io::stdin().is_terminal() {
         note("type the secret, then a new line and Ctrl-D");
     }

@@ -32,7 +32,7 @@ pub(crate) enum Command {
         /// HS256, RS256, ES256 or EdDSA
         #[arg(long, short, value_name = "NAME", default_value = "HS256")]
         algorithm: String,
-        /// File with the key: a shared secret, or the public part as a JSON Web Key
+        /// File with the key: a shared secret, or the public part as a JSON Web Key or as PEM
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },

@@ -20,8 +20,21 @@ const SEED_KEYS: [(&str, &str, &str); 4] = [
     ("state_file", "state", "file"),
 ];
 /// Sections of the file.
-const SECTIONS: [&str; 11] =
-    ["server", "data", "tls", "jwt", "ingress", "delivery", "services", "retention", "state", "alerts", "log"];
+const SECTIONS: [&str; 13] = [
+    "server",
+    "data",
+    "tls",
+    "jwt",
+    "ingress",
+    "delivery",
+    "services",
+    "retention",
+    "state",
+    "connectors",
+    "flows",
+    "alerts",
+    "log",
+];
 /// Least time that versions of state are kept; longer than a transaction may wait for being confirmed.
 const LEAST_AGE: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 /// Names that differ so much are no misspelling of one another.
@@ -94,8 +107,10 @@ pub(crate) fn load(flags: &Flags, environment: &Environment) -> Result<Loaded, C
         ingress: layers.section("ingress")?,
         delivery: layers.section("delivery")?,
         services: layers.section("services")?,
+        connectors: layers.section("connectors")?,
         retention: layers.section("retention")?,
         state: layers.section("state")?,
+        flows: layers.section("flows")?,
         alerts: layers.section("alerts")?,
         log: layers.section("log")?,
     };

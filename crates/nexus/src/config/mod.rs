@@ -4,8 +4,10 @@
 //! that names the nearest one that exists.
 
 mod alerts;
+mod connectors;
 mod data;
 mod delivery;
+mod flows;
 mod ingress;
 mod jwt;
 mod load;
@@ -22,8 +24,10 @@ use serde::Serialize;
 
 pub(crate) use self::{
     alerts::Alerts,
+    connectors::Connectors,
     data::Data,
     delivery::Delivery,
+    flows::Flows,
     ingress::Ingress,
     jwt::Jwt,
     load::{Environment, Flags, Loaded, load},
@@ -48,6 +52,8 @@ pub(crate) struct Config {
     pub(crate) services: Services,
     pub(crate) retention: Retention,
     pub(crate) state: State,
+    pub(crate) connectors: Connectors,
+    pub(crate) flows: Flows,
     pub(crate) alerts: Alerts,
     pub(crate) log: Log,
 }

@@ -14,23 +14,28 @@ use super::{Config, ConfigError, load::Environment};
 pub(crate) struct Secrets {
     /// `NEXUS_SECRET_KEY`, else `NEXUS_SECRET`: of source `nexus`, and of `flowpay` and `factory` while they have none.
     pub(crate) shared: Option<Secret>,
+    /// Which of the two it was.
+    pub(crate) shared_variable: Option<String>,
     /// `NEXUS_SECRET_KEY_<SOURCE>`, by source id.
     pub(crate) by_source: BTreeMap<String, Secret>,
 }
 
-const SHARED: &str = "NEXUS_SECRET_KEY";
+const SHARED: [&str; 2] = ["NEXUS_SECRET_KEY", "NEXUS_SECRET"];
 
 impl Secrets {
     /// Reads them out of the environment. `WOD_PRO` is source `wod_pro` as well as `wod-pro`.
     pub(crate) fn read(environment: &Environment) -> Self {
-        let shared = environment.get(SHARED).or_else(|| environment.get("NEXUS_SECRET")).map(Secret::from);
+        let (shared_variable, shared) = SHARED
+            .into_iter()
+            .find_map(|name| environment.get(name).map(|value| (name.to_owned(), Secret::from(value))))
+            .unzip();
         let mut by_source = BTreeMap::new();
         for (name, value) in environment.with_prefix("NEXUS_SECRET_KEY_") {
             let id = name.to_ascii_lowercase();
             by_source.insert(id.replace('_', "-"), Secret::from(value));
             by_source.insert(id, Secret::from(value));
         }
-        Self { shared, by_source }
+        Self { shared, shared_variable, by_source }
     }
 
     /// How many sources have a secret here.

@@ -29,12 +29,28 @@ pub(crate) struct ChildHub {
 }
 
 impl ChildHub {
-    /// Starts `nexus serve --dev` and waits until it is ready.
+    /// Starts `nexus serve --dev` on a fresh folder and waits until it is ready.
     pub(crate) async fn start(addresses: &[String]) -> Result<Self, Failure> {
-        let program = std::env::current_exe()?;
         let data = std::env::temp_dir().join(format!("nexus-demo-{}", std::process::id()));
         std::fs::create_dir_all(&data)?;
-        let log = std::fs::File::create(data.join(LOG))?;
+        Self::start_on(data, addresses).await
+    }
+
+    /// Pulls the plug: SIGKILL, no goodbye.
+    pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Starts it again after [`Self::kill`], on the folder and the addresses that it had.
+    pub(crate) async fn start_again(&mut self) -> Result<(), Failure> {
+        let addresses: Vec<String> = self.urls.iter().map(|url| url.replace("http://", "")).collect();
+        *self = Self::start_on(self.data.clone(), &addresses).await?;
+        Ok(())
+    }
+
+    async fn start_on(data: PathBuf, addresses: &[String]) -> Result<Self, Failure> {
+        let program = std::env::current_exe()?;
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(data.join(LOG))?;
         let mut command = Command::new(program);
         command.args(["serve", "--dev", "--log-format", "json", "--data"]).arg(&data);
         for address in addresses {
@@ -80,6 +96,11 @@ impl ChildHub {
     /// Its first address.
     pub(crate) fn url(&self) -> &str {
         self.urls.first().map_or("", String::as_str)
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap_or_default()
     }
 
     pub(crate) fn urls(&self) -> &[String] {

@@ -2,7 +2,8 @@
 //!
 //! A hub runs as a child process on a fresh folder, small servers inside this command stand in for FlowPay, Smart Factory
 //! and Neobot, and a payment is played through all nine steps: webhook, signature, event, mint call, callback, event,
-//! notification. Afterwards the hub keeps serving, so that it can be looked at and talked to.
+//! notification. Two flows do it, by connectors; in the middle of the first the hub is killed and started again, and nothing
+//! is lost or done twice. Afterwards the hub keeps serving, so that it can be looked at and talked to.
 
 mod cast;
 mod factory;
@@ -31,6 +32,8 @@ pub(crate) const FLOWPAY_SECRET: &str = "flowpay-demo-secret";
 pub(crate) const FACTORY_SECRET: &str = "factory-demo-secret";
 /// What the hub shows to Smart Factory in the demo.
 pub(crate) const FACTORY_API_KEY: &str = "factory-demo-api-key";
+/// What the hub signs requests to Neobot with in the demo.
+pub(crate) const NEOBOT_SIGNING_KEY: &str = "neobot-demo-signing-key";
 /// How long any one step may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -134,8 +137,13 @@ async fn play(global: &Global, args: &Arguments, hub: &mut ChildHub) -> Result<(
     let cast = Cast::start(&client, &Teller { clock: clock.clone(), to }).await?;
     setup::register(&client, &cast).await?;
     let (story, mut frames) = Story::begin(client, global.screen(), clock).await?;
+    let asked = tokio::select! {
+        played = story.first_act(&mut frames, &mut told) => played?,
+        ended = hub.ended() => return Err(ended),
+    };
+    story.pull_the_plug(hub).await?;
     tokio::select! {
-        played = story.play(&mut frames, &mut told) => played?,
+        played = story.second_act(&asked, &mut told, &cast) => played?,
         ended = hub.ended() => return Err(ended),
     }
     if args.once {

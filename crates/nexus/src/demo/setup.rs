@@ -1,14 +1,31 @@
-//! What the demo tells its hub: five nodes with secrets and permissions of their own, and two reactors.
+//! What the demo tells its hub: five nodes with secrets and permissions of their own, an account at each of the two that are
+//! called, and two of the shipped flows.
 
-use nexus_client::{Client, source::NewSource, subscription::NewSubscription};
+use nexus_client::{Client, connector::NewConnection, source::NewSource};
+use serde_json::{Map, Value};
 
-use super::{FACTORY_API_KEY, FACTORY_SECRET, FLOWPAY_SECRET, cast::Cast};
+use super::{FACTORY_API_KEY, FACTORY_SECRET, FLOWPAY_SECRET, NEOBOT_SIGNING_KEY, cast::Cast};
 use crate::output::Failure;
 
-/// Reactor of step 5.
-pub(crate) const MINT: &str = "mint-on-payment";
-/// Reactor of step 9.
-pub(crate) const NOTIFY: &str = "notify-on-mint";
+/// A flow of the play: its name, its document, the subscription that begins its runs.
+pub(crate) struct Automation {
+    pub(crate) name: &'static str,
+    pub(crate) subscription: &'static str,
+    text: &'static str,
+}
+
+/// Step 5, and then it waits for step 8.
+pub(crate) const MINT: Automation = Automation {
+    name: "shipped/payment-to-mint",
+    subscription: "flow.shipped.payment-to-mint",
+    text: include_str!("../../../../flows/payment-to-mint.yaml"),
+};
+/// Step 9.
+pub(crate) const NOTIFY: Automation = Automation {
+    name: "shipped/mint-to-notify",
+    subscription: "flow.shipped.mint-to-notify",
+    text: include_str!("../../../../flows/mint-to-notify.yaml"),
+};
 
 /// The nodes: id, preset, secret, what each may dispatch.
 const NODES: [(&str, &str, &str, &[&str]); 5] = [
@@ -31,40 +48,24 @@ pub(crate) async fn register(hub: &Client, cast: &Cast) -> Result<(), Failure> {
         };
         hub.add_source(&source).await?;
     }
-    hub.put_secret("FACTORY_API_KEY", FACTORY_API_KEY).await?;
-    hub.subscribe(&reactor(
-        MINT,
-        "PAYMENT_RECEIVED",
-        serde_json::json!({
-            "kind": "http",
-            "method": "POST",
-            "url": format!("{}/api/mint", cast.factory_url),
-            "headers": {"Authorization": "Bearer ${secret:FACTORY_API_KEY}"},
-            "body": "{address: .payload.payerId, amount: .payload.amount}",
-        }),
-    ))
-    .await?;
-    hub.subscribe(&reactor(
-        NOTIFY,
-        "MINT_CONFIRMED",
-        serde_json::json!({
-            "kind": "http",
-            "method": "POST",
-            "url": format!("{}/api/notify", cast.neobot_url),
-            "body": r#"{channel: "whatsapp", to: .payload.address, message: "Minted \(.payload.amount): \(.payload.txHash)"}"#,
-        }),
-    ))
-    .await?;
-    Ok(())
-}
-
-fn reactor(name: &str, event: &str, target: serde_json::Value) -> NewSubscription {
-    NewSubscription {
-        name: name.into(),
-        filters: vec![event.into()],
-        target: Some(target),
-        keep_exchanges: true,
-        retry: Some("200ms,1s,5s,30s".into()),
-        ..NewSubscription::default()
+    let accounts = [
+        ("smart-factory", &cast.factory_url, "api_key", FACTORY_API_KEY),
+        ("neobot", &cast.neobot_url, "signing_key", NEOBOT_SIGNING_KEY),
+    ];
+    for (connector, url, secret, value) in accounts {
+        let field = |name: &str, value: &str| Map::from_iter([(name.to_owned(), Value::from(value))]);
+        let account = NewConnection {
+            name: connector.into(),
+            connector: connector.into(),
+            settings: field("url", url),
+            secrets: field(secret, value),
+            scopes: None,
+        };
+        hub.create_connection(&account).await?;
     }
+    for flow in [MINT, NOTIFY] {
+        hub.publish_flow(flow.text).await?;
+        hub.enable_flow(flow.name, true).await?;
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The play: seed 003's payment → mint → notification, each step printed when it has happened.
+//! The play: payment → mint → notification, each step printed when it has happened. Between the two acts the hub dies.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use nexus_client::{
     Client,
     event::{Accepted, SignedOptions},
+    flow::{Run, Runs},
     tail::{Tailed, TailedEvent},
 };
 use nexus_core::time::Clock;
@@ -14,6 +15,16 @@ use serde_json::Value;
 
 use super::{FLOWPAY_SECRET, Happening, PATIENCE, Told, cast::Cast, hub::ChildHub, setup};
 use crate::output::{Failure, Screen};
+
+/// What the first act leaves open.
+pub(crate) struct Asked {
+    /// The payment's event.
+    payment: String,
+    /// Its place in the log.
+    seq: u64,
+    /// The run that waits.
+    run: String,
+}
 
 pub(crate) type Frames = BoxStream<'static, Result<Tailed, nexus_client::Error>>;
 
@@ -28,14 +39,13 @@ pub(crate) struct Story {
 impl Story {
     /// Opens the stream of events; the play begins when it flows.
     pub(crate) async fn begin(hub: Client, screen: Screen, clock: SystemClock) -> Result<(Self, Frames), Failure> {
-        let mut frames = hub.tail(">", Some("0")).boxed();
         // The log begins with what was set up: its first event shows that the stream is open.
-        frame(1, "the stream of events", &mut frames, |_| true).await?;
+        let frames = stream(&hub, 0).await?;
         Ok((Self { hub, screen, began: clock.mono(), clock }, frames))
     }
 
-    /// Plays all nine steps and asks for both events' fates. An error names the step that is missing.
-    pub(crate) async fn play(&self, frames: &mut Frames, told: &mut Told) -> Result<(), Failure> {
+    /// Steps 1 to 5: from the payment until a run waits for the factory's callback.
+    pub(crate) async fn first_act(&self, frames: &mut Frames, told: &mut Told) -> Result<Asked, Failure> {
         let transaction = format!("pix-{}", self.clock.now().micros());
         let payment = serde_json::json!({"transactionId": transaction, "amount": 150, "payerId": "payer-001"});
         self.step(1, &format!("FlowPay receives a PIX payment: {transaction}"))?;
@@ -45,24 +55,67 @@ impl Story {
         self.step(3, "Nexus validates the signature (and has refused a forged one with 401)")?;
         let event = frame(4, "PAYMENT_RECEIVED on the stream", frames, |e| e.id == id_of(&paid)).await?;
         self.step(4, &format!("Nexus dispatches PAYMENT_RECEIVED: {} at seq {}", event.id, event.seq))?;
-        self.minting(told).await?;
-        let confirmed = self.callback(told).await?;
-        let minted = frame(8, "MINT_CONFIRMED on the stream", frames, |e| e.id == id_of(&confirmed)).await?;
+        self.mint_asked(told).await?;
+        let run = self.run_of(setup::MINT.name, &event.id, "waits for the callback", waits_for_events).await?;
+        self.proof(&format!("run {} waits for MINT_CONFIRMED until {}", run.id, until(&run)))?;
+        Ok(Asked { payment: event.id, seq: event.seq, run: run.id })
+    }
+
+    /// Kills the hub while the mint is under way, and starts it again on its folder.
+    pub(crate) async fn pull_the_plug(&self, hub: &mut ChildHub) -> Result<(), Failure> {
+        let killed = hub.pid();
+        hub.kill().await?;
+        self.say(
+            self.clock.mono(),
+            "✗",
+            &format!("the hub is killed (SIGKILL, process {killed}), the mint under way"),
+        )?;
+        let down = self.clock.mono();
+        hub.start_again().await?;
+        let took = self.clock.mono().saturating_sub(down).as_millis();
+        let text = format!("the hub is started again on its folder (process {}), ready after {took} ms", hub.pid());
+        self.say(self.clock.mono(), "↻", &text)
+    }
+
+    /// Steps 6 to 9, and then what the hub and the stand-ins say of all of it.
+    pub(crate) async fn second_act(&self, asked: &Asked, told: &mut Told, cast: &Cast) -> Result<(), Failure> {
+        let waiting = self.run_of(setup::MINT.name, &asked.payment, "still waits", waits_for_events).await?;
+        self.proof(&format!("run {} still waits, as it did", waiting.id))?;
+        // A stream of its own: that of the first act lost its hub, and comes back in its own time.
+        let mut frames = stream(&self.hub, asked.seq - 1).await?;
+        cast.let_mint();
+        let confirmed = self.minted(told).await?;
+        let minted = frame(8, "MINT_CONFIRMED on the stream", &mut frames, |e| e.id == id_of(&confirmed)).await?;
         self.step(8, &format!("Nexus dispatches MINT_CONFIRMED: {} at seq {}", minted.id, minted.seq))?;
         self.notified(told).await?;
-        self.fate(&event.id, setup::MINT).await?;
-        self.fate(&minted.id, setup::NOTIFY).await?;
-        self.one_correlation(&event.id, &minted.id).await
+        self.fate(&asked.payment, setup::MINT.subscription).await?;
+        self.fate(&minted.id, setup::NOTIFY.subscription).await?;
+        let first = self.completed(setup::MINT.name, &asked.payment).await?;
+        if first.id != asked.run {
+            return Err(Failure::failed(format!("the payment began two runs: {} and {}", asked.run, first.id)));
+        }
+        let second = self.completed(setup::NOTIFY.name, &minted.id).await?;
+        self.asked_once(cast)?;
+        self.one_correlation(&asked.payment, &minted.id, &[first, second]).await
     }
 
     fn step(&self, number: u8, text: &str) -> Result<(), Failure> {
-        self.say(self.clock.mono(), Some(number), text)
+        self.line(self.clock.mono(), Some(number), "✓", text)
     }
 
-    fn say(&self, at: Duration, step: Option<u8>, text: &str) -> Result<(), Failure> {
+    /// Something that was looked up.
+    fn proof(&self, text: &str) -> Result<(), Failure> {
+        self.say(self.clock.mono(), "✓", text)
+    }
+
+    fn say(&self, at: Duration, sign: &str, text: &str) -> Result<(), Failure> {
+        self.line(at, None, sign, text)
+    }
+
+    fn line(&self, at: Duration, step: Option<u8>, sign: &str, text: &str) -> Result<(), Failure> {
         let took = at.saturating_sub(self.began).as_secs_f64() * 1e3;
         let line = serde_json::json!({"step": step, "ms": (took * 10.0).round() / 10.0, "text": text});
-        let mark = step.map_or_else(|| "   ✓".to_owned(), |n| format!("{n}. ✓"));
+        let mark = step.map_or_else(|| format!("   {sign}"), |n| format!("{n}. {sign}"));
         self.screen.either(&line, || format!("{took:>8.1} ms  {mark:>5} {text}"))
     }
 
@@ -80,29 +133,31 @@ impl Story {
         paid.map_err(|error| missing(3, &format!("FlowPay's webhook was refused: {error}")))
     }
 
-    async fn minting(&self, told: &mut Told) -> Result<(), Failure> {
+    async fn mint_asked(&self, told: &mut Told) -> Result<(), Failure> {
         let (at, Happening::MintAsked(call)) =
             self.next(5, "the mint call", told, |h| matches!(h, Happening::MintAsked(_))).await?
         else {
             return Err(missing(5, "the mint call did not come"));
         };
         let tie = call.correlation().map_or_else(String::new, |c| format!(", correlation {c}"));
-        self.say(at, Some(5), &format!("Reactor {} calls POST /api/mint: {}{tie}", setup::MINT, call.body))?;
+        let text = format!("Flow {} calls POST /api/mint: {}, key {}{tie}", setup::MINT.name, call.body, call.key);
+        self.line(at, Some(5), "✓", &text)
+    }
+
+    /// The factory mints and calls back.
+    async fn minted(&self, told: &mut Told) -> Result<Accepted, Failure> {
         let (minted, Happening::Minted { tx_hash }) =
             self.next(6, "the mint", told, |h| matches!(h, Happening::Minted { .. })).await?
         else {
             return Err(missing(6, "the factory did not mint"));
         };
-        self.say(minted, Some(6), &format!("Smart Factory mints: {tx_hash}"))
-    }
-
-    async fn callback(&self, told: &mut Told) -> Result<Accepted, Failure> {
+        self.line(minted, Some(6), "✓", &format!("Smart Factory mints: {tx_hash}"))?;
         let (at, Happening::CalledBack(accepted)) =
             self.next(7, "the factory's callback", told, |h| matches!(h, Happening::CalledBack(_))).await?
         else {
             return Err(missing(7, "the factory's callback did not come"));
         };
-        self.say(at, Some(7), &format!("Smart Factory calls POST /webhook/factory: {}", accepted.status))?;
+        self.line(at, Some(7), "✓", &format!("Smart Factory calls POST /webhook/factory: {}", accepted.status))?;
         Ok(accepted)
     }
 
@@ -115,7 +170,12 @@ impl Story {
         if notice.channel != "whatsapp" {
             return Err(missing(9, &format!("the notification is for {:?}, not for whatsapp", notice.channel)));
         }
-        self.say(at, Some(9), &format!("Neobot sends by WhatsApp to {}: {}", notice.to, notice.message))
+        self.line(
+            at,
+            Some(9),
+            "✓",
+            &format!("Flow {} has Neobot send by WhatsApp to {}: {}", setup::NOTIFY.name, notice.to, notice.message),
+        )
     }
 
     /// The next thing a stand-in tells, within the time a step has.
@@ -156,11 +216,60 @@ impl Story {
                 )));
             }
         }
-        self.say(self.clock.mono(), None, &format!("fate of {id}: delivered to {subscription}"))
+        self.proof(&format!("fate of {id}: delivered to {subscription}"))
     }
 
-    /// Both events belong to one flow: that is what the echoed headers are for.
-    async fn one_correlation(&self, payment: &str, minted: &str) -> Result<(), Failure> {
+    /// The run that an event began, as soon as it stands as `wanted`. A hub that has just come up is asked again.
+    async fn run_of(&self, flow: &str, event: &str, what: &str, wanted: fn(&Run) -> bool) -> Result<Run, Failure> {
+        let mut last = String::from("no run was begun");
+        let search = async {
+            loop {
+                match self.hub.runs(&Runs { flow: Some(flow.to_owned()), ..Runs::default() }).await {
+                    Ok(page) => {
+                        let mut of_event = page.items.into_iter().filter(|run| caused_by(run, event));
+                        match (of_event.next(), of_event.next()) {
+                            (Some(run), None) if wanted(&run) => return Ok(run),
+                            (Some(one), Some(other)) => {
+                                let text =
+                                    format!("event {event} began two runs of {flow}: {} and {}", one.id, other.id);
+                                return Err(Failure::failed(text));
+                            }
+                            (Some(run), None) => {
+                                last = format!("run {} is {}: {:?}", run.id, run.status, run.more.get("error"));
+                            }
+                            (None, _) => {}
+                        }
+                    }
+                    Err(error) if error.is_retryable() => last = error.to_string(),
+                    Err(error) => return Err(error.into()),
+                }
+                self.clock.sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, search).await {
+            Ok(found) => found,
+            Err(_) => Err(Failure::failed(format!("missing: a run of {flow} that {what}; {last}"))),
+        }
+    }
+
+    async fn completed(&self, flow: &str, event: &str) -> Result<Run, Failure> {
+        let run = self.run_of(flow, event, "completed", |run| run.status == "completed").await?;
+        self.proof(&format!("run {} of {flow} completed after {} ms", run.id, run.duration_ms))?;
+        Ok(run)
+    }
+
+    /// The stand-ins' own books: one mint and one notification, each asked for once, in spite of the plug.
+    fn asked_once(&self, cast: &Cast) -> Result<(), Failure> {
+        let asked = cast.ledger.all();
+        if asked.len() != 2 || asked.values().any(|times| *times != 1) {
+            return Err(Failure::failed(format!("the stand-ins should be asked for two things, once each: {asked:?}")));
+        }
+        let keys: Vec<String> = asked.into_keys().collect();
+        self.proof(&format!("each thing was asked for once: {}", keys.join(", ")))
+    }
+
+    /// Events and runs belong together: that is what the echoed headers are for.
+    async fn one_correlation(&self, payment: &str, minted: &str, runs: &[Run]) -> Result<(), Failure> {
         let of = async |id: &str| {
             let event = self.hub.event(id).await?;
             let named = ["correlation", "correlation_id", "correlationId"];
@@ -172,7 +281,15 @@ impl Story {
                 "missing: one correlation id through all; the payment has {first}, the mint {second:?}"
             )));
         }
-        self.say(self.clock.mono(), None, &format!("one correlation id through all: {first}"))
+        for run in runs {
+            let of_run = run.more.get("correlation").and_then(Value::as_str);
+            if of_run != Some(&first) {
+                let text =
+                    format!("one correlation id through all; the payment has {first}, run {} {of_run:?}", run.id);
+                return Err(Failure::failed(format!("missing: {text}")));
+            }
+        }
+        self.proof(&format!("one correlation id through all: {first}"))
     }
 
     /// Where to go from here.
@@ -188,7 +305,7 @@ impl Story {
              nexus tail --url {url}\n  \
              nexus publish order.created '{{\"orderId\": 7}}' --url {url}\n  \
              nexus events --url {url}\n  \
-             nexus subscription show {mint} --url {url}\n  \
+             nexus flows runs {mint} --url {url}\n  \
              body='{{\"transactionId\":\"tx-1\",\"amount\":20,\"payerId\":\"payer-002\"}}'\n  \
              curl -sS {url}/webhook/flowpay -d \"$body\" -H 'Content-Type: application/json' \\\n    \
              -H \"X-Nexus-Signature: $(printf %s \"$body\" | openssl dgst -sha256 -hmac {secret} -r | cut -d' ' -f1)\"\n\n\
@@ -197,7 +314,7 @@ impl Story {
             data = hub.data().display(),
             factory = cast.factory_url,
             neobot = cast.neobot_url,
-            mint = setup::MINT,
+            mint = setup::MINT.name,
             secret = FLOWPAY_SECRET,
         ))
     }
@@ -212,10 +329,17 @@ impl Story {
                 Happening::Notified(notice) => format!("Neobot sends to {}: {}", notice.to, notice.message),
                 Happening::Refused { who, reason } => format!("{who} refuses: {reason}"),
             };
-            self.say(at, None, &text)?;
+            self.say(at, "✓", &text)?;
         }
         Ok(())
     }
+}
+
+/// The events after a place in the log, once they flow; there has to be one.
+async fn stream(hub: &Client, after: u64) -> Result<Frames, Failure> {
+    let mut frames = hub.tail(">", Some(&after.to_string())).boxed();
+    frame(1, "the stream of events", &mut frames, |_| true).await?;
+    Ok(frames)
 }
 
 /// Waits for an event on the stream.
@@ -251,4 +375,17 @@ fn id_of(accepted: &Accepted) -> &str {
 fn delivered(fate: &Value, subscription: &str) -> bool {
     let deliveries = fate.get("deliveries").and_then(Value::as_array);
     deliveries.into_iter().flatten().any(|one| one["subscription"] == subscription && one["state"] == "delivered")
+}
+
+fn caused_by(run: &Run, event: &str) -> bool {
+    run.more.get("causation").and_then(Value::as_str) == Some(event)
+}
+
+fn waits_for_events(run: &Run) -> bool {
+    run.status == "waiting" && run.waiting_for.iter().any(|waiting| waiting["for"] == "events")
+}
+
+/// Until when a run waits.
+fn until(run: &Run) -> &str {
+    run.waiting_for.iter().find_map(|waiting| waiting.get("until")?.as_str()).unwrap_or("it comes")
 }

@@ -110,6 +110,14 @@ pub(super) async fn risks(hub: Option<&Running>) -> Vec<Finding> {
             findings.push(Finding::warn("sources", format!("{} may dispatch every event", source.id), remedy));
         }
     }
+    if let Ok(flows) = hub.client.flows().await {
+        for (run, reason) in &flows.unreadable_runs {
+            let remedy = format!(
+                "start a hub of the version that wrote it, or `nexus log redact --subject {run} --reason …`, which removes it"
+            );
+            findings.push(Finding::warn("flows", format!("run {run} is set aside: {reason}"), remedy));
+        }
+    }
     if let Ok(subscriptions) = hub.client.subscriptions().await {
         for subscription in &subscriptions.items {
             let state = text(&subscription.activity, "state");

@@ -3,7 +3,7 @@
 use std::{
     fs::OpenOptions,
     io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::Arc,
 };
@@ -17,17 +17,19 @@ use nexus_core::{
 use nexus_engine::{
     Hub, HubConfig, StartError,
     alerts::AlertTarget,
+    connectors::Library,
     delivery::machine::Policy,
     retention::{Keeping, RetentionRule},
     sources::EnvironmentSecrets,
     tokens::NewToken,
 };
+use nexus_flows::host::{Door, Flows};
 use nexus_gateway::{GatewayConfig, Rooms};
 use nexus_outbound::ClientOptions;
 use nexus_services::{Registry, StateOptions, StateStore};
 use nexus_store::{SqliteOptions, SqliteStore};
 
-use super::{Plan, jwks, key::read_key, permissions, tls::TlsFiles};
+use super::{Plan, flows, functions, jwks, key::read_key, permissions, tls::TlsFiles};
 use crate::{
     command::backup::whole,
     config::Config,
@@ -51,23 +53,37 @@ pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, F
     if plan.test_clock {
         builder = builder.test_clock(plan.clock.clone());
     }
-    let hub = builder.start().await.map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    let door = Door::default();
+    let hub = door
+        .attach(builder)
+        .start()
+        .await
+        .map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
     permissions::start(&hub, plan.permissions.clone())?;
     first_token(&hub, &config.data.dir).await?;
     let gateway = GatewayConfig { tls: tls.map(|files| files.watch(&hub)), ..gateway_config(plan)? };
-    let rooms = rooms(hub, config, state_options(plan))
+    let rooms = rooms(hub, config, state_options(plan), &door)
         .await
         .map_err(|e| Failure::failed(format!("the hub can't start: {}", whole(&e))))?;
+    if let Some(dir) = plan.flow_files.clone() {
+        flows::start(&rooms.hub, &rooms.flows, dir).await;
+    }
     Ok(Built { rooms, store, gateway })
 }
 
 /// The hub's customers; their timers fire from here on.
-async fn rooms(hub: Hub, config: &Config, state: StateOptions) -> Result<Rooms, StartError> {
+async fn rooms(hub: Hub, config: &Config, state: StateOptions, door: &Door) -> Result<Rooms, StartError> {
     let plugins = Arc::new(NoPlugins);
     let registry = Registry::open(&hub, config.services.options(), Arc::clone(&plugins) as _).await?;
     let state = StateStore::open(&hub, state, plugins).await?;
+    let flows = Flows::open(&hub, door).await?;
+    if let Some(url) = &config.server.public_url {
+        flows.reached_at(url);
+    }
+    functions::register(&flows, &registry, &state);
+    flows.go_on(config.flows.history.0).await?;
     hub.start_timers();
-    Ok(Rooms { hub, registry, state })
+    Ok(Rooms { hub, registry, state, flows })
 }
 
 fn state_options(plan: &Plan) -> StateOptions {
@@ -92,7 +108,7 @@ fn make_folder(dir: &Path) -> Result<(), Failure> {
 
 fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
     let data = &plan.config.data;
-    let collections = [Hub::collections(), nexus_services::collections()].concat();
+    let collections = [Hub::collections(), nexus_services::collections(), nexus_flows::host::collections()].concat();
     let options = SqliteOptions {
         reader_count: data.readers,
         disk_reserve_bytes: data.disk_reserve.0,
@@ -127,6 +143,7 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
         },
         environment: EnvironmentSecrets {
             shared: plan.secrets.shared.clone(),
+            shared_variable: plan.secrets.shared_variable.clone(),
             by_source: plan.secrets.by_source.clone(),
         },
         alerts: discord.into_iter().chain(http).collect(),
@@ -140,7 +157,17 @@ fn hub_config(plan: &Plan) -> Result<HubConfig, Failure> {
         },
         otlp_endpoint: log.otlp_endpoint.clone(),
         jwt: jwks::settings(&plan.config.jwt)?,
+        connectors: Some(library(&plan.config.connectors.dir)),
     })
+}
+
+/// The connectors in the binary and those of the folder; what is wrong there is said, and left out.
+fn library(dir: &Path) -> Library {
+    let library = Library::shipped().with_folder(dir);
+    for unusable in library.unusable() {
+        tracing::warn!(file = %unusable.file, problem = %unusable.message, "a connector is left out");
+    }
+    library
 }
 
 fn gateway_config(plan: &Plan) -> Result<GatewayConfig, Failure> {
@@ -188,6 +215,8 @@ async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
 /// On the disk, its name in the folder included.
 fn write_token(dir: &Path, file: &Path, token: &str) -> std::io::Result<()> {
     let mut out = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    // A file that was there already has the mode that somebody else gave it.
+    out.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     writeln!(out, "{token}")?;
     out.sync_all()?;
     std::fs::File::open(dir)?.sync_all()

@@ -1,7 +1,11 @@
 //! Opens the doors, waits for the end, and ends in order.
 
-use std::pin::pin;
+use std::{
+    pin::{Pin, pin},
+    time::Duration,
+};
 
+use nexus_engine::Hub;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Plan, bind::Bound, build::Built};
@@ -42,9 +46,8 @@ pub(super) async fn run(plan: &Plan, built: Built, bound: Vec<Bound>) -> Result<
             std::process::exit(1);
         }
     }
-    let drain = async { tokio::join!(hub.shutdown(plan.config.server.drain.0), doors).0 };
     let drained = tokio::select! {
-        drained = drain => drained,
+        drained = drain(&hub, plan.config.server.drain.0, doors) => drained,
         name = signals.next() => {
             tracing::warn!(signal = name, "told again: ending at once");
             return Err(Failure::failed("ended before everything in flight was finished"));
@@ -56,6 +59,21 @@ pub(super) async fn run(plan: &Plan, built: Built, bound: Vec<Bound>) -> Result<
         tracing::warn!("stopped; what was still in flight after the time to drain is retried at the next start");
     }
     Ok(())
+}
+
+/// Ends in order. The doors are looked after meanwhile, and not awaited beyond it: a request that takes longer than the
+/// time to drain must not keep the process.
+async fn drain(
+    hub: &Hub,
+    grace: Duration,
+    mut doors: Pin<&mut impl Future<Output = Result<(), nexus_gateway::ServeError>>>,
+) -> bool {
+    let mut shutdown = pin!(hub.shutdown(grace));
+    tokio::select! {
+        drained = &mut shutdown => return drained,
+        _ended = &mut doors => {}
+    }
+    shutdown.await
 }
 
 fn doors_closed(closed: Result<(), nexus_gateway::ServeError>) -> Failure {

@@ -109,6 +109,11 @@ async fn a_dead_letter_can_be_seen_and_sent_again_when_its_endpoint_is_back() {
     assert_eq!(dead["attempts"].as_array().map(Vec::len), Some(2), "{dead}");
     let id = dead["id"].as_str().expect("an id");
     hub.json(&["dead", "show", id]).await;
+    let event = published["message_id"].as_str().expect("an id");
+    let listed = hub.json(&["deliveries", "list", "--subscription", "dlq", "--state", "dead", "--event", event]).await;
+    assert_eq!(listed[0]["id"], *id, "{listed}");
+    assert_eq!(hub.json(&["deliveries", "list", "--state", "retrying"]).await, serde_json::json!([]));
+    assert_eq!(hub.json(&["deliveries", "show", id]).await["attempts"], dead["attempts"]);
     hub.json(&["dead", "redrive", id]).await;
     sink.until("the redrive", |got| got.len() == 3).await;
     hub.stop().await;

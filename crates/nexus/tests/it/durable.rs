@@ -131,6 +131,8 @@ async fn below_the_disk_reserve_doors_refuse_while_deliveries_go_on_and_are_reco
     let refused = http::post_signed(hub.address(), "/webhook/door", "s3cret", body).await;
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(refused.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0), "{refused:?}");
+    let health = hub.json(&["health"]).await;
+    assert_eq!((&health["status"], &health["checks"]["disk"]["status"]), (&json!("degraded"), &json!("degraded")));
     hub.json(&["subscription", "resume", "sub"]).await;
     for id in &ids {
         fate(&hub, id, "delivered").await;

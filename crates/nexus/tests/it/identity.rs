@@ -91,6 +91,94 @@ async fn no_token_or_key_is_found_in_the_folder_in_a_log_line_or_in_an_answer_ab
     assert!(secrets.iter().all(|secret| !holds(dir.path(), secret.as_bytes())));
 }
 
+/// A role is what its scopes say: given and taken while its token is in use.
+async fn a_role_is_given_and_taken(hub: &Hub, admin: &str) -> String {
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let clerk = json!({"name": "clerk", "scopes": ["sources:read"]});
+    let clerk = post(hub, admin, "/api/v1/tokens", &clerk).await.json()["data"].clone();
+    let token = text(&clerk["token"]);
+    let another = |id: &str| json!({"id": id, "secrets": ["secret-of-another"]});
+    assert_eq!(get(hub, &token, "/api/v1/sources").await.status, 200);
+    let refused = post(hub, &token, "/api/v1/sources", &another("a")).await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.body.contains("sources:write"), "{refused:?}");
+    let role = async |scopes: Value| {
+        let bearer = format!("Bearer {admin}");
+        let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json")];
+        let path = format!("/api/v1/tokens/{}", text(&clerk["id"]));
+        let body = json!({"scopes": scopes}).to_string();
+        http::send("127.0.0.1", hub.address(), "PATCH", &path, &headers, &body).await.status
+    };
+    assert_eq!(role(json!(["sources:read", "sources:write"])).await, 200);
+    assert_eq!(post(hub, &token, "/api/v1/sources", &another("a")).await.status, 201);
+    assert_eq!(role(json!(["sources:read"])).await, 200);
+    assert_eq!(post(hub, &token, "/api/v1/sources", &another("b")).await.status, 403);
+    token
+}
+
+/// C-155
+#[tokio::test]
+async fn keys_are_rotated_and_roles_changed_while_the_hub_runs_and_its_log_tells_no_secret() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let env = [("NEXUS_LOG_LEVEL", "trace"), ("NEXUS_SECRET_KEY", "secret-of-the-environment")];
+    let hub = Hub::start_with(dir.path(), &[], &env).await;
+    let admin = hub.token();
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let source = json!({"id": "pay", "secrets": ["first-secret-of-pay"]});
+    assert_eq!(post(&hub, &admin, "/api/v1/sources", &source).await.status, 201);
+    // A source's secret: the next one beside it, until the grace ends.
+    let event = |n: u8| format!(r#"{{"event":"pay.done","payload":{{"n":{n}}}}}"#);
+    let signed = async |secret: &str, n: u8| {
+        let mac = nexus_core::sign::hmac_sha256(secret.as_bytes(), &[event(n).as_bytes()]);
+        let signature = nexus_core::sign::hex(&mac);
+        let headers = [("X-Nexus-Signature", signature.as_str()), ("Content-Type", "application/json")];
+        http::send("127.0.0.1", hub.address(), "POST", "/events", &headers, &event(n)).await.status
+    };
+    assert_eq!(signed("first-secret-of-pay", 1).await, 200);
+    let list = get(&hub, &admin, "/api/v1/tokens").await.json();
+    let of_pay = list["data"].as_array().and_then(|all| all.iter().find(|t| t["owner"] == "pay")).expect("listed");
+    let path = format!("/api/v1/tokens/{}", text(&of_pay["id"]));
+    let rotated = post(&hub, &admin, &format!("{path}/rotate"), &json!({"graceSeconds": 600})).await.json();
+    let second = text(&rotated["data"]["token"]);
+    assert_eq!((signed("first-secret-of-pay", 2).await, signed(&second, 3).await), (200, 200));
+    assert_eq!(post(&hub, &admin, &format!("{path}/revoke"), &json!({})).await.status, 200);
+    assert_eq!((signed("first-secret-of-pay", 4).await, signed(&second, 5).await), (401, 200));
+    // A key of JSON Web Tokens: the same, at once.
+    let key = json!({"name": "idp", "kind": "jwt_key", "algorithm": "HS256"});
+    let key = post(&hub, &admin, "/api/v1/tokens", &key).await.json()["data"].clone();
+    let b64 = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+    let claims = json!({"sub": "ann", "aud": "nexus", "exp": 4_000_000_000u64, "scope": "sources:read"}).to_string();
+    let jwt = |secret: &str| {
+        let head = format!("{}.{}", b64(br#"{"alg":"HS256"}"#), b64(claims.as_bytes()));
+        let mac = nexus_core::sign::hmac_sha256(secret.as_bytes(), &[head.as_bytes()]);
+        format!("{head}.{}", b64(&mac))
+    };
+    let old = jwt(&text(&key["token"]));
+    assert_eq!(get(&hub, &old, "/api/v1/sources").await.status, 200);
+    let path = format!("/api/v1/tokens/{}/rotate", text(&key["id"]));
+    let next = post(&hub, &admin, &path, &json!({"graceSeconds": 0})).await.json()["data"].clone();
+    let new = jwt(&text(&next["token"]));
+    assert_eq!(get(&hub, &old, "/api/v1/sources").await.status, 401);
+    assert_eq!(get(&hub, &new, "/api/v1/sources").await.status, 200);
+    let token = a_role_is_given_and_taken(&hub, &admin).await;
+    hub.terminate();
+    hub.logged("\"stopped\"").await;
+    let secrets = [
+        "secret-of-the-environment".to_owned(),
+        "first-secret-of-pay".to_owned(),
+        "secret-of-another".to_owned(),
+        second,
+        text(&key["token"]),
+        text(&next["token"]),
+        old,
+        new,
+        token,
+    ];
+    for line in hub.stdout().iter().chain(&hub.stderr()) {
+        assert!(secrets.iter().all(|secret| !line.contains(secret.as_str())), "{line}");
+    }
+}
+
 /// C-142, C-076, K-165
 #[tokio::test]
 async fn a_rate_is_what_is_configured_and_a_long_one_outlives_a_restart() {

@@ -8,15 +8,24 @@
     reason = "a test that can not go on says where; its modules are nobody else's"
 )]
 
+mod approvals;
 mod cli;
+mod connectors;
 mod crash;
 mod demo;
 mod doors;
 mod durable;
+mod escalation;
 mod files;
+mod flow_crash;
+mod flow_files;
+mod flow_services;
+mod flows_crash;
+mod flows_offline;
 mod http;
 mod hub;
 mod identity;
+mod mail;
 mod operators;
 mod registry;
 mod serve;

@@ -1,13 +1,16 @@
 //! `nexus serve` as an operator meets it: starts, refusals, log lines, secrets, ends.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
+use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use nexus_client::{source::NewSource, subscription::NewSubscription};
+use nexus_core::time::{Clock, Timestamp};
+use nexus_engine::clock::SystemClock;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     http,
-    hub::{Hub, run, text},
+    hub::{Hub, PATIENCE, run, text},
     sink::Sink,
 };
 
@@ -42,7 +45,9 @@ async fn the_test_clock_moves_only_where_it_was_asked_for() {
     let moved = Hub::start(&dir.path().join("b"), &["--dev", "--test-clock"]).await;
     let answer = http::send("127.0.0.1", moved.address(), "POST", "/__clock", &json, body).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert!(answer.json()["now"].is_string(), "{answer:?}");
+    let now = answer.json()["now"].as_str().and_then(Timestamp::parse).expect("a time");
+    let moved_by = now.since(SystemClock::new().now());
+    assert!(moved_by > Duration::from_secs(6 * 24 * 3_600), "it went the whole way, not only {moved_by:?}");
     moved.stop().await;
 }
 
@@ -128,6 +133,28 @@ async fn a_delivery_in_flight_is_finished_before_a_told_hub_ends() {
     assert_eq!(fate["deliveries"][0]["state"], "delivered", "{fate}");
     assert_eq!(sink.got().len(), 1, "it is not sent again");
     hub.stop().await;
+}
+
+/// The time to drain is a bound, whatever a client does: this one never sends the rest of its request.
+#[tokio::test]
+async fn a_request_that_does_not_end_keeps_no_told_hub() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let patient = [("NEXUS_SERVER_BODY_TIMEOUT", "1h"), ("NEXUS_SERVER_DRAIN", "2s")];
+    let mut hub = Hub::start_with(dir.path(), &[], &patient).await;
+    let mut stream = tokio::net::TcpStream::connect(hub.address()).await.expect("the hub listens");
+    let head = format!(
+        "POST /events/a.b HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nExpect: 100-continue\r\n\
+         Content-Length: 100\r\n\r\n",
+        hub.token()
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    // The hub asks for the body when it begins to read it.
+    let mut asked = [0; 12];
+    tokio::time::timeout(PATIENCE, stream.read_exact(&mut asked)).await.expect("in time").expect("an answer");
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    hub.terminate();
+    assert!(hub.ended().await.success());
+    hub.logged("still in flight").await;
 }
 
 #[tokio::test]

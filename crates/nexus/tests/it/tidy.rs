@@ -15,8 +15,8 @@ const ARROWS: [(&str, &[&str]); 10] = [
     ("nexus-outbound", &["nexus-core"]),
     ("nexus-engine", &["nexus-core", "nexus-outbound"]),
     ("nexus-services", &["nexus-core", "nexus-engine", "nexus-outbound"]),
-    ("nexus-flows", &["nexus-core", "nexus-engine"]),
-    ("nexus-gateway", &["nexus-core", "nexus-engine", "nexus-services"]),
+    ("nexus-flows", &["nexus-core", "nexus-engine", "nexus-outbound"]),
+    ("nexus-gateway", &["nexus-core", "nexus-engine", "nexus-flows", "nexus-services"]),
     (
         "nexus",
         &[
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "nexus-outbound",
             "nexus-engine",
             "nexus-services",
+            "nexus-flows",
             "nexus-gateway",
             "nexus-client",
         ],
@@ -37,12 +38,13 @@ const ARROWS: [(&str, &[&str]); 10] = [
 const HOMES: [(&str, &[&str]); 4] = [
     ("rusqlite", &["nexus-store", "nexus-bench"]),
     ("hyper-rustls", &["nexus-outbound", "nexus-client"]),
-    ("jsonschema", &["nexus-gateway", "nexus-flows"]),
+    ("jsonschema", &["nexus-engine"]),
     ("clap", &["nexus", "nexus-bench"]),
 ];
 
 /// Licences whose terms MIT OR Apache-2.0 can keep; the same list as in deny.toml.
-const LICENCES: [&str; 11] = [
+const LICENCES: [&str; 12] = [
+    "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "BSD-2-Clause",

@@ -1,0 +1,188 @@
+//! How flows and runs are shown to people.
+
+use std::io::IsTerminal;
+
+use nexus_client::flow::{Flow, Run};
+use serde_json::Value;
+
+use crate::output::{pairs, plain, table};
+
+/// Characters of a step's data that a screen shows.
+const DATA: usize = 100;
+
+/// A field as a person reads it; empty where it is not there.
+fn text(of: &Value, name: &str) -> String {
+    of.get(name).map(plain).unwrap_or_default()
+}
+
+/// A value in whole, also where it is a list of records.
+fn whole(value: &Value) -> String {
+    if value.is_array() { value.to_string() } else { plain(value) }
+}
+
+/// A table of flows.
+pub(super) fn listed(flows: &[Flow]) -> String {
+    let rows: Vec<Vec<String>> = flows
+        .iter()
+        .map(|flow| {
+            let on = if flow.enabled { "on" } else { "off" };
+            vec![flow.name.clone(), flow.version.clone(), on.to_owned(), flow.origin.clone(), begun_by(flow)]
+        })
+        .collect();
+    table(&["flow", "version", "", "from", "begun by"], &rows, "no flows; publish one with `nexus flows publish FILE`")
+}
+
+/// What begins a flow's runs, in words.
+fn begun_by(flow: &Flow) -> String {
+    let given = |name: &str| flow.more.get(name).filter(|value| !value.is_null());
+    let mut ways = Vec::new();
+    if let Some(webhook) = given("webhook") {
+        ways.push(plain(webhook));
+    }
+    for (way, value) in given("schedule").and_then(Value::as_object).into_iter().flatten() {
+        match way.as_str() {
+            "on" => {
+                let one = value.get("one");
+                let any = value.get("any").and_then(Value::as_array);
+                let types = one.into_iter().chain(any.into_iter().flatten());
+                let types = types.map(|filter| filter.pointer("/with/type").map_or("any event".to_owned(), plain));
+                ways.push(format!("event {}", types.collect::<Vec<_>>().join(" or ")));
+            }
+            other => ways.push(format!("{other} {}", plain(value))),
+        }
+    }
+    if let Some(detectors) = given("detectors").map(plain).filter(|names| !names.is_empty()) {
+        ways.push(format!("behaviour {detectors}"));
+    }
+    if ways.is_empty() { "whoever asks for it".to_owned() } else { ways.join(", ") }
+}
+
+/// Why a run faulted.
+pub(super) fn reason(run: &Run) -> String {
+    let error = run.more.get("error").cloned().unwrap_or_default();
+    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    format!("{}: {} (at {})", text("title"), text("detail"), text("instance"))
+}
+
+fn waits(run: &Run) -> String {
+    let one = |waiting: &Value| {
+        let text = |name: &str| text(waiting, name);
+        let what = match text("for").as_str() {
+            "call" => format!("an answer of {}", text("from")),
+            "flow" => format!("flow {}", text("flow")),
+            "retry" => format!("try {} again", text("attempts")),
+            "resume" => "somebody to resume it".to_owned(),
+            "approval" => match text("assignee").as_str() {
+                "" => format!("somebody to decide {:?}", text("title")),
+                who => format!("{who} to decide {:?}", text("title")),
+            },
+            "events" => format!("event {}", events(waiting)),
+            other => other.to_owned(),
+        };
+        let until = waiting.get("until").map(|until| format!(" until {}", plain(until))).unwrap_or_default();
+        format!("{what}{until} at {}", text("task"))
+    };
+    run.waiting_for.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// A run as a row.
+pub(super) fn row(run: &Run) -> Vec<String> {
+    let waits = match run.status.as_str() {
+        "faulted" | "unreadable" => reason(run),
+        _ => waits(run),
+    };
+    vec![
+        run.id.clone(),
+        run.flow.clone(),
+        run.status.clone(),
+        run.created_at.clone(),
+        run.duration_ms.to_string(),
+        waits,
+    ]
+}
+
+/// The types of the events that a run waits for, with what they must hold.
+fn events(waiting: &Value) -> String {
+    let one = |filter: &Value| {
+        let kind = filter.get("kind").filter(|kind| !kind.is_null()).map_or("of any type".to_owned(), plain);
+        let expect = filter.get("expect").and_then(Value::as_object).into_iter().flatten();
+        let expect: Vec<String> = expect.map(|(name, value)| format!("{name} {}", plain(value))).collect();
+        if expect.is_empty() { kind } else { format!("{kind} ({})", expect.join(", ")) }
+    };
+    let filters = waiting.get("filters").and_then(Value::as_array);
+    filters.into_iter().flatten().map(one).collect::<Vec<_>>().join(" or ")
+}
+
+/// What began a run, in words.
+fn trigger(of: &Value) -> String {
+    match (text(of, "kind").as_str(), text(of, "type"), text(of, "id")) {
+        ("event", kind, id) if !id.is_empty() => format!("event {kind} {id}, seq {}", text(of, "seq")),
+        _ => plain(of),
+    }
+}
+
+/// A run and what its tasks did.
+pub(super) fn shown_run(run: &Run, steps: &[Value]) -> String {
+    let more = |name: &str| run.more.get(name).map(whole).unwrap_or_default();
+    let mut shown = vec![
+        ("run", run.id.clone()),
+        ("flow", format!("{}@{}", run.flow, run.version)),
+        ("status", run.status.clone()),
+        ("began", format!("{} by {}", run.created_at, run.more.get("trigger").map(trigger).unwrap_or_default())),
+        ("correlation", more("correlation")),
+        ("input", more("input")),
+    ];
+    if !run.waiting_for.is_empty() {
+        shown.push(("waits for", waits(run)));
+    }
+    if run.more.contains_key("output") {
+        shown.push(("output", more("output")));
+    }
+    if matches!(run.status.as_str(), "faulted" | "unreadable") {
+        shown.push(("error", reason(run)));
+    }
+    if let Some(erased) = run.more.get("erased") {
+        let cut_off = erased.get("cut_off").and_then(Value::as_bool) == Some(true);
+        let how = if cut_off { "; the run had not ended and was cut off" } else { "" };
+        shown.push(("erased", format!("{}{how}", text(erased, "at"))));
+    }
+    let rows: Vec<Vec<String>> = steps.iter().map(step_row).collect();
+    format!("{}\n{}", pairs(&shown), table(&["at", "task", "", "data"], &rows, "no steps yet"))
+}
+
+fn step_row(step: &Value) -> Vec<String> {
+    let text = |name: &str| text(step, name);
+    let data = step.get("data").map(whole).unwrap_or_default();
+    let short: String = data.chars().take(DATA).collect();
+    let dots = if short.len() < data.len() && std::io::stdout().is_terminal() { "…" } else { "" };
+    let data = if dots.is_empty() { data } else { format!("{short}{dots}") };
+    let iteration = text("iteration");
+    let task = if iteration.is_empty() { text("task") } else { format!("{} [{iteration}]", text("task")) };
+    vec![text("at"), task, text("phase"), data]
+}
+
+/// How the newest runs of a flow went.
+pub(super) fn shown_report(report: &Value) -> String {
+    let at = |path: &str| report.pointer(path).map(plain).unwrap_or_default();
+    let rate = report.get("success_rate").and_then(Value::as_f64);
+    let rate = rate.map_or_else(|| "no run has ended".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let takes = match at("/run/p50_ms") {
+        none if none.is_empty() => none,
+        p50 => format!("p50 {p50} ms, p95 {} ms", at("/run/p95_ms")),
+    };
+    let head = pairs(&[
+        ("flow", at("/flow")),
+        ("runs", format!("{} ({})", at("/runs"), at("/by_status"))),
+        ("success", rate),
+        ("a run takes", takes),
+    ]);
+    let tasks = report.get("tasks").and_then(Value::as_object).cloned().unwrap_or_default();
+    let rows: Vec<Vec<String>> = tasks
+        .iter()
+        .map(|(task, times)| {
+            let text = |name: &str| times.get(name).map(plain).unwrap_or_default();
+            vec![task.clone(), text("count"), text("p50_ms"), text("p95_ms")]
+        })
+        .collect();
+    format!("{head}\n{}", table(&["task", "times", "p50 ms", "p95 ms"], &rows, "no tasks yet"))
+}
