@@ -36,7 +36,7 @@ crash: ## Kill the hub 500 times under load and look for lost or doubled events
 	NEXUS_CRASH_ROUNDS=$${NEXUS_CRASH_ROUNDS:-500} $(CARGO) test --locked -p nexus --test it crash -- --nocapture
 
 fuzz: build ## Property tests of every parser, and requests made from the API's description, long
-	PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(CARGO) test --locked --release --workspace --lib
+	CARGO_PROFILE_RELEASE_LTO=off PROPTEST_CASES=$${PROPTEST_CASES:-100000} $(CARGO) test --locked --release --workspace --lib
 	SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-500} SCHEMATHESIS_SECONDS=3600 SCHEMATHESIS_SEED=$${SCHEMATHESIS_SEED:-$$RANDOM} scripts/schemathesis
 
 soak: ## Ten minutes at 5,000 events/s: memory and WAL must stay flat

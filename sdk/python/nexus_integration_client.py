@@ -52,6 +52,8 @@ ATTEMPTS = 4
 LONGEST_PAUSE = 30.0
 #: Events that wait for their handlers; beyond it the socket is not read on, and the hub keeps what follows.
 BACKLOG = 10_000
+#: How long a consumer that ends waits for what its handlers answered to reach the hub.
+SETTLE_SECONDS = 5.0
 #: Events whose redelivery after a reconnect is recognised.
 REMEMBERED = 4_096
 
@@ -455,6 +457,7 @@ class NexusIntegrationClient:
             await self.request("PUT", f"/api/v1/subscriptions/{_segment(subscription)}", definition, repeat=True)
         path = f"/api/v1/consumers/{_segment(subscription)}"
         working: set[asyncio.Task[None]] = set()
+        settling: set[Optional[asyncio.Task[Any]]] = set()
         attempt = 0
         try:
             while True:
@@ -472,21 +475,33 @@ class NexusIntegrationClient:
                     continue
                 attempt = 0
                 for delivery in found["data"]:
-                    task = asyncio.ensure_future(self._work(path, _consumed(delivery), handler))
+                    task = asyncio.ensure_future(self._work(path, _consumed(delivery), handler, settling))
                     working.add(task)
                     task.add_done_callback(working.discard)
+                    task.add_done_callback(settling.discard)
         finally:
-            for task in working:
+            # What a handler has answered is told to the hub also when this ends; the others' events come again.
+            answered = working & settling
+            for task in working - answered:
                 task.cancel()
+            if answered:
+                await asyncio.wait(answered, timeout=SETTLE_SECONDS)
 
-    async def _work(self, path: str, event: ConsumedEvent, handler: Callable[[ConsumedEvent], Any]) -> None:
+    async def _work(
+        self,
+        path: str,
+        event: ConsumedEvent,
+        handler: Callable[[ConsumedEvent], Any],
+        settling: set[Optional[asyncio.Task[Any]]],
+    ) -> None:
+        how: str = "ack"
+        body: dict[str, Any] = {"leases": [event.lease]}
         try:
             await _call(handler, event)
         except Exception as error:  # whatever a handler raises is its answer
-            nack = {"lease": event.lease, "reason": f"{type(error).__name__}: {error}"[:500]}
-            await self._settle(f"{path}/nack", nack)
-        else:
-            await self._settle(f"{path}/ack", {"leases": [event.lease]})
+            how, body = "nack", {"lease": event.lease, "reason": f"{type(error).__name__}: {error}"[:500]}
+        settling.add(asyncio.current_task())
+        await self._settle(f"{path}/{how}", body)
 
     async def _settle(self, path: str, body: Mapping[str, Any]) -> None:
         # One that can't be settled comes again when its lease ends: at least once, as promised.

@@ -16,7 +16,9 @@
 //! - [`event`]: publish, signed dispatch, query, fate. [`tail`]: the log as a stream that survives restarts of the hub.
 //! - [`consume`]: deliveries taken by this program, durably, instead of being sent to an endpoint.
 //! - [`service`]: services found and called.
+//! - [`connector`]: outside services that the hub calls, and the accounts there.
 //! - [`state`]: shared keys with versions, and watches over them.
+//! - [`flow`]: automations and their runs.
 //! - [`source`], [`subscription`], [`delivery`], [`replay`], [`token`], [`log`]: administration, one module per resource.
 //! - [`Error`] carries the hub's own words; show its message to people and compare [`Problem::code`] in programs.
 //!
@@ -24,11 +26,13 @@
 //! newer hub loses nothing by passing through an older client.
 
 pub mod client;
+pub mod connector;
 pub mod consume;
 pub mod delivery;
 pub mod discover;
 pub mod error;
 pub mod event;
+pub mod flow;
 pub mod log;
 pub mod replay;
 pub mod service;

@@ -1,6 +1,6 @@
 // Hooks for React: events of the hub in components, and how the connection stands.
 
-import { createContext, createElement, type ReactNode, useContext, useEffect, useRef, useSyncExternalStore } from "react";
+import { createContext, createElement, type ReactNode, useContext, useEffect, useInsertionEffect, useRef, useSyncExternalStore } from "react";
 
 import { type BackendEvent, type EventBus, type EventBusStatus, type EventPayload, eventBus } from "./index.js";
 
@@ -24,7 +24,9 @@ export function useBackendEvent<T extends string>(
 ): void {
   const bus = useEventBus();
   const latest = useRef(handler);
-  useEffect(() => {
+  // At once with what is drawn: an event between a drawing and its passive effects would meet the handler of the drawing
+  // before.
+  useInsertionEffect(() => {
     latest.current = handler;
   });
   useEffect(() => bus.on(type, (payload, event) => latest.current(payload, event)), [bus, type]);

@@ -35,6 +35,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What people are asked by flows, the newest first */
+        get: operations["list_approvals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One approval: what is asked, of whom, until when, and how it ended */
+        get: operations["get_approval"];
+        put?: never;
+        /** Approve or reject; once. The run goes on with it */
+        post: operations["decide_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/approvals/{id}/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A new link to the page on which it is decided, shown this once; the link before ends */
+        post: operations["link_approval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/backup": {
         parameters: {
             query?: never;
@@ -63,6 +115,128 @@ export interface paths {
         put?: never;
         /** Ask for something to be done, once: the same correlationId gives the same answer for a day */
         post: operations["command"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Accounts at outside services and how they are, never their secrets */
+        get: operations["list_connections"];
+        put?: never;
+        /** Make a connection; its secrets may follow later */
+        post: operations["create_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One connection */
+        get: operations["get_connection"];
+        put?: never;
+        post?: never;
+        /** Take a connection out, with its secrets */
+        delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        /** Change settings, secrets or scopes, or switch it off and on */
+        patch: operations["update_connection"];
+        trace?: never;
+    };
+    "/api/v1/connections/{name}/authorize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The address where a person agrees; good once and for ten minutes */
+        post: operations["authorize_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connections/{name}/secrets/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Set one of its secrets; it can't be read back */
+        put: operations["put_connection_secret"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connectors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Outside services that can be called, with their operations and connections */
+        get: operations["list_connectors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connectors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One connector with its whole manifest */
+        get: operations["get_connector"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/connectors/{name}/call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call an operation; Idempotency-Key makes a repeat harmless where the operation knows repeats */
+        post: operations["call_connector"];
         delete?: never;
         options?: never;
         head?: never;
@@ -343,6 +517,161 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/flows": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every flow, with the version that new runs begin with */
+        get: operations["list_flows"];
+        put?: never;
+        /** Publish a document; the same again changes nothing (200). Versions never change */
+        post: operations["publish_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a flow would have been begun by over a stretch of the log; changes nothing. Needs events:read for the types it looks at */
+        post: operations["backtest_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check a document as publishing does, and change nothing */
+        post: operations["check_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/rehearse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What another version would have done with past runs, answered as they were; changes nothing, calls nobody */
+        post: operations["rehearse_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{namespace}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One flow, with its present document */
+        get: operations["get_flow"];
+        put?: never;
+        post?: never;
+        /** Take a flow away: no new run begins; those that run go on */
+        delete: operations["remove_flow"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{namespace}/{name}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn its triggers off; runs go on, and what comes meanwhile begins none */
+        post: operations["disable_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{namespace}/{name}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Turn its triggers on */
+        post: operations["enable_flow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{namespace}/{name}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How its newest runs went: outcomes, success rate, and the times of runs and of each task */
+        get: operations["report_flow"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flows/{namespace}/{name}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begin a run with this input; with an Idempotency-Key at most one */
+        post: operations["start_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -508,6 +837,125 @@ export interface paths {
         put?: never;
         /** Stop a replay where it is */
         post: operations["cancel_replay"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs, the newest first, and what each waits for */
+        get: operations["list_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One run: where it stands, what it waits for and until when */
+        get: operations["get_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a run and those that it started; what it has done stays done */
+        post: operations["cancel_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a halted run go on */
+        post: operations["resume_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a faulted run do the failed task again, or the task named: one around it or before it */
+        post: operations["retry_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/steps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the tasks of a run took, gave and met, in order */
+        get: operations["run_steps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/{id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Halt a run: what comes is kept, nothing is done */
+        post: operations["suspend_run"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1019,6 +1467,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/approvals/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The page of a link to an approval; looking at it changes nothing */
+        get: operations["approval_page"];
+        put?: never;
+        /** Decide by the form of that page; once, then the link is used up (410) */
+        post: operations["decide_on_page"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -1070,6 +1536,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/flows/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Begin a run of the flow whose nexus.dev/webhook has this path, and answer what it gives */
+        get: operations["begin_flow_get"];
+        /** Begin a run of the flow whose nexus.dev/webhook has this path, and answer what it gives */
+        put: operations["begin_flow_put"];
+        /** Begin a run of the flow whose nexus.dev/webhook has this path, and answer what it gives */
+        post: operations["begin_flow_post"];
+        /** Begin a run of the flow whose nexus.dev/webhook has this path, and answer what it gives */
+        delete: operations["begin_flow_delete"];
+        options?: never;
+        head?: never;
+        /** Begin a run of the flow whose nexus.dev/webhook has this path, and answer what it gives */
+        patch: operations["begin_flow_patch"];
+        trace?: never;
+    };
     "/graphql": {
         parameters: {
             query?: never;
@@ -1114,6 +1601,23 @@ export interface paths {
         };
         /** Figures in the OpenMetrics text format */
         get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/oauth/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a provider sends the browser back to; the state in it proves what was begun */
+        get: operations["oauth_callback"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1305,7 +1809,11 @@ export interface components {
             count?: number;
             event?: string;
             /** @description for a batch */
-            events?: Record<string, never>[];
+            events?: {
+                event: string;
+                id: string;
+                seq: number;
+            }[];
             id?: string;
             seq?: number;
             /** @constant */
@@ -1327,10 +1835,100 @@ export interface components {
             advance: string;
         };
         Anything: unknown;
+        Approval: {
+            asked_by?: string;
+            assignee?: string | null;
+            /** Format: date-time */
+            created_at: string;
+            decision?: {
+                answers: Record<string, never>;
+                /** Format: date-time */
+                at: string;
+                by: string | null;
+                comment: string | null;
+                escalated: boolean;
+                /** @enum {string} */
+                outcome: "approved" | "rejected" | "timeout";
+            } | null;
+            description?: string | null;
+            escalated_at?: string | null;
+            escalates_at?: string | null;
+            /** Format: date-time */
+            expires_at: string;
+            flow: string;
+            form?: Record<string, never> | null;
+            /** @description its run goes on with the decision; only when it is made */
+            heard?: boolean;
+            id: string;
+            run: string;
+            /** @enum {string} */
+            state: "open" | "decided" | "expired" | "withdrawn";
+            task?: string;
+            title: string;
+        };
+        ApprovalForm: {
+            comment?: string;
+            /** @enum {string} */
+            decision?: "approved" | "rejected";
+        };
+        ApprovalLink: {
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            link: string;
+        };
+        ApprovalList: components["schemas"]["Approval"][];
+        Attempt: {
+            /** Format: date-time */
+            at: string;
+            error?: string;
+            latency_ms: number;
+            probe?: boolean;
+            request_head?: string;
+            response_head?: string;
+            status?: number;
+        };
+        Authorization: {
+            callback: string;
+            /** Format: date-time */
+            expires_at: string;
+            url: string;
+        };
+        AuthorizeConnection: {
+            callback?: string;
+        };
+        Backtest: {
+            flow: string;
+            found: {
+                /** Format: date-time */
+                at: string;
+                /** @enum {string} */
+                by: "match" | "event";
+                data?: unknown;
+                detector?: string;
+                id: string;
+                key?: string;
+                seq?: number;
+                type: string;
+            }[];
+            looked_at: number;
+            /** @description there is more: send it back as `next`, with the same flow */
+            next?: Record<string, never>;
+        };
         /** Format: binary */
         Binary: string;
-        /** @description epoch, seq, hash, time, public_key, signature */
-        Checkpoint: Record<string, never>;
+        Checkpoint: {
+            epoch: number;
+            /** @description lower-case hex */
+            hash: string;
+            /** @description ed25519, lower-case hex */
+            public_key: string;
+            seq: number;
+            /** @description lower-case hex */
+            signature: string;
+            /** @description microseconds: the signature covers this number */
+            time: number;
+        };
         CloudEvent: {
             data?: unknown;
             id: string;
@@ -1345,7 +1943,9 @@ export interface components {
         CloudEventBatch: components["schemas"]["CloudEvent"][];
         Command: {
             correlationId: string;
-            payload?: Record<string, never>;
+            payload?: {
+                [key: string]: unknown;
+            };
             /** Format: date-time */
             timestamp?: string;
             /**
@@ -1355,6 +1955,82 @@ export interface components {
              */
             type: string;
         };
+        Connection: {
+            connector: string;
+            /** Format: date-time */
+            created_at: string;
+            created_by?: string;
+            health: {
+                /** @enum {string} */
+                breaker: "closed" | "open" | "half_open";
+                last_error?: string;
+                /** Format: date-time */
+                last_failure?: string;
+                /** Format: date-time */
+                last_success?: string;
+            };
+            /** Format: date-time */
+            last_used_at?: string;
+            name: string;
+            private: boolean;
+            reason?: string;
+            scopes?: string[];
+            secrets: {
+                [key: string]: string;
+            };
+            settings: Record<string, never>;
+            /** Format: date-time */
+            since: string;
+            /** @enum {string} */
+            state: "connected" | "reconnect_needed" | "disabled";
+            /** Format: date-time */
+            token_expires_at?: string;
+            /** Format: date-time */
+            updated_at?: string;
+        };
+        ConnectionList: components["schemas"]["Connection"][];
+        ConnectionPatch: {
+            enabled?: boolean;
+            scopes?: string[];
+            secrets?: {
+                [key: string]: string;
+            };
+            settings?: Record<string, never>;
+        };
+        Connector: {
+            about?: string;
+            /**
+             * @description what its requests were checked against
+             * @enum {string}
+             */
+            checked: "specification" | "example" | "reading";
+            connections: string[];
+            /** @description the whole manifest; not in lists */
+            manifest?: Record<string, never>;
+            name: string;
+            operations: string[];
+            /** @enum {string} */
+            origin: "shipped" | "file" | "given";
+            title: string;
+            webhook_preset?: string | null;
+        };
+        ConnectorCall: {
+            /** @description absent = the connector's only one */
+            connection?: string;
+            /** @description what the operation's schema says; absent = {} */
+            input?: unknown;
+            operation: string;
+            /** @description for its turn and between attempts; default 10s, at most 120s */
+            patience?: string;
+            /** @description LOW, NORMAL, HIGH or CRITICAL */
+            priority?: string | number;
+        };
+        ConnectorCalled: {
+            connection: string;
+            output: unknown;
+            requests: number;
+        };
+        ConnectorList: components["schemas"]["Connector"][];
         ConsumerDelivery: {
             attempt: number;
             correlation_id?: string;
@@ -1382,19 +2058,35 @@ export interface components {
             [key: string]: number;
         };
         Delivery: {
-            attempts?: Record<string, never>[];
+            attempts?: components["schemas"]["Attempt"][];
+            attempts_made?: number;
+            /** @description the same at every attempt */
+            delivery_id?: string;
             event?: string;
             event_id: string;
+            /** @description 0, or the replay's number */
+            generation?: number;
             id: string;
+            key?: string;
             /** Format: date-time */
             next_at?: string;
             seq?: number;
             /** @enum {string} */
             state: "retrying" | "dead" | "delivered";
             subscription: string;
+            /** Format: date-time */
+            updated_at?: string;
+            waiting?: number[];
         };
         DeliveryList: components["schemas"]["Delivery"][];
-        EndpointList: Record<string, never>[];
+        EndpointList: {
+            /** @enum {string} */
+            breaker: "closed" | "open" | "half_open";
+            in_flight: number;
+            subscriptions: string[];
+            /** @description or handler:NAME, consumer:SUBSCRIPTION */
+            url: string;
+        }[];
         EnsuredSubscription: {
             active?: boolean;
             concurrency?: number;
@@ -1409,12 +2101,10 @@ export interface components {
             ordered?: boolean;
             /** @description screened jq, true for what is wanted */
             predicate?: string;
-            /** @description "1s,5s,30s" or a schedule */
-            retry?: unknown;
+            retry?: string | components["schemas"]["RetrySchedule"] | null;
             secret?: string;
             since?: number;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
-            target?: Record<string, never>;
+            target?: components["schemas"]["Target"];
             timeout_ms?: number;
             url?: string;
         };
@@ -1432,7 +2122,9 @@ export interface components {
         EnvelopedProblem: {
             code: string;
             data?: unknown;
-            details?: Record<string, never>;
+            details?: {
+                [key: string]: unknown;
+            };
             error: components["schemas"]["ProblemFields"];
             message: string;
             requestId: string;
@@ -1443,7 +2135,7 @@ export interface components {
             timestamp: string;
         };
         Event: {
-            attributes?: Record<string, never>;
+            attributes?: components["schemas"]["EventAttributes"];
             causation_id?: string;
             correlation_id?: string;
             depth?: number;
@@ -1461,11 +2153,58 @@ export interface components {
             time: string;
             type: string;
         };
+        EventAttributes: {
+            alias?: string;
+            binary?: boolean;
+            datacontenttype?: string;
+            dataschema?: string;
+            /** @description other attributes of CloudEvents */
+            extensions?: {
+                [key: string]: unknown;
+            };
+            /** @description when it happened, by the producer's word */
+            occurred?: string;
+            schema_violation?: string;
+            source_id?: string;
+            traceparent?: string;
+        };
         EventList: components["schemas"]["Event"][];
-        /** @description request, response or error, latency_ms */
-        Exchange: Record<string, never>;
-        /** @description one event per line */
-        ExportLine: Record<string, never>;
+        Exchange: {
+            error: string | null;
+            latency_ms: number;
+            request: {
+                body: string;
+                headers: {
+                    [key: string]: string;
+                };
+                method: string;
+                url: string;
+            };
+            response: {
+                body: string;
+                headers: {
+                    [key: string]: string;
+                };
+                status: number;
+            } | null;
+        };
+        ExportLine: {
+            attributes?: components["schemas"]["EventAttributes"];
+            causation?: string;
+            correlation?: string;
+            /** @description as stored; absent when erased */
+            data?: unknown;
+            depth?: number;
+            epoch?: number;
+            id: string;
+            priority: string;
+            seq: number;
+            source: string;
+            subject?: string;
+            /** @description microseconds */
+            time: number;
+            type: string;
+        };
         Extend: {
             lease: string;
             /** @description absent: timeout_ms again */
@@ -1475,8 +2214,111 @@ export interface components {
             extended_ms: number;
             lease: string;
         };
-        /** @description what became of the event, by subscription */
-        Fate: Record<string, never>;
+        Fate: {
+            correlation: string;
+            deliveries: {
+                /** Format: date-time */
+                at?: string;
+                attempt?: number;
+                attempts?: components["schemas"]["Attempt"][];
+                /** @description 0, or the replay's number */
+                generation: number;
+                latency_ms?: number;
+                /** Format: date-time */
+                next_at?: string;
+                /** @description delivered, in_flight, queued, retrying, dead, filtered, waiting_behind_key, removed, expired or erased */
+                state: string;
+                status?: number;
+                subscription: string;
+                why?: string;
+            }[];
+            event: string;
+            event_id: string;
+            seq: number;
+            source: string;
+            stages: {
+                /** Format: date-time */
+                at?: string;
+                detail?: string;
+                /** @enum {string} */
+                stage: "received" | "committed" | "delivered" | "erased";
+            }[];
+            /** @description the worst of the deliveries, or unmatched, or erased */
+            verdict: string;
+        };
+        Flow: {
+            /** Format: date-time */
+            created_at?: string;
+            detectors?: string[];
+            /** @description the document; not in lists */
+            document?: Record<string, never>;
+            enabled: boolean;
+            form?: {
+                choices?: unknown[];
+                help?: string;
+                /** @enum {string} */
+                kind: "text" | "number" | "integer" | "boolean";
+                label: string;
+                name: string;
+                preset?: unknown;
+                required: boolean;
+            }[] | null;
+            name: string;
+            origin?: string;
+            schedule?: unknown;
+            title?: string | null;
+            /** Format: date-time */
+            updated_at?: string;
+            version: string;
+            versions?: string[];
+            webhook?: string | null;
+        };
+        FlowChecked: {
+            flow: string;
+            valid: boolean;
+        };
+        /** @description an Open Workflow document */
+        FlowDocument: Record<string, never>;
+        FlowError: {
+            detail?: string;
+            instance?: string;
+            status: number;
+            title?: string;
+            type: string;
+        };
+        FlowList: {
+            flows: components["schemas"]["Flow"][];
+            /** @description runs that this hub can't read and has set aside, and why */
+            unreadable_runs: {
+                [key: string]: string;
+            };
+            /** @description files that could not be published, and why */
+            wrong_files: {
+                [key: string]: string;
+            };
+        };
+        FlowReport: {
+            by_status: {
+                [key: string]: number;
+            };
+            flow: string;
+            run: {
+                count: number;
+                p50_ms: number | null;
+                p95_ms: number | null;
+            };
+            runs: number;
+            success_rate?: number | null;
+            tasks: {
+                [key: string]: {
+                    count: number;
+                    p50_ms: number | null;
+                    p95_ms: number | null;
+                };
+            };
+        };
+        /** @description an Open Workflow document in YAML */
+        FlowText: string;
         FoundService: {
             /** @enum {string} */
             breaker?: "closed" | "open" | "half_open";
@@ -1492,7 +2334,9 @@ export interface components {
             last_heartbeat?: number;
             load: number;
             /** @description weight and strategy are read by the choice */
-            metadata?: Record<string, never>;
+            metadata?: {
+                [key: string]: unknown;
+            };
             name: string;
             port: number;
             /** @enum {string} */
@@ -1511,7 +2355,10 @@ export interface components {
                 code: string;
                 retryable: boolean;
             };
-            locations?: Record<string, never>[];
+            locations?: {
+                column: number;
+                line: number;
+            }[];
             message: string;
             path?: (string | number)[];
         };
@@ -1524,12 +2371,30 @@ export interface components {
             data: Record<string, never> | null;
             errors?: components["schemas"]["GraphqlError"][];
         };
-        /** @description epoch, seq, first, hash, time */
-        Head: Record<string, never>;
+        Head: {
+            epoch: number;
+            first: number;
+            hash: string;
+            seq: number;
+            /** Format: date-time */
+            time: string;
+        };
         Health: {
-            checks?: Record<string, never>;
-            services?: Record<string, never>;
-            stats?: Record<string, never>;
+            checks?: {
+                [key: string]: {
+                    detail: string;
+                    /** @enum {string} */
+                    status: "healthy" | "degraded" | "unhealthy";
+                };
+            };
+            ready?: boolean;
+            /** @description a state by service, and by endpoint as NAME_cb */
+            services?: {
+                [key: string]: string;
+            };
+            stats?: {
+                [key: string]: number;
+            };
             /** @enum {string} */
             status: "healthy" | "degraded" | "unhealthy";
             /** @description epoch seconds */
@@ -1538,10 +2403,29 @@ export interface components {
             version: string;
         };
         HealthReport: {
-            checks?: Record<string, never>;
+            breakers?: {
+                [key: string]: "closed" | "open" | "half_open";
+            };
+            checks?: {
+                [key: string]: {
+                    detail: string;
+                    /** @enum {string} */
+                    status: "healthy" | "degraded" | "unhealthy";
+                };
+            };
             /** Format: date-time */
             lastCheck: string;
-            services: Record<string, never>[];
+            services: {
+                detail?: string;
+                /** Format: date-time */
+                lastCheck?: string | null;
+                name: string;
+                /** @enum {string} */
+                status: "up" | "down" | "degraded";
+            }[];
+            stats?: {
+                [key: string]: number;
+            };
             /** @enum {string} */
             status: "healthy" | "degraded" | "unhealthy";
             uptime_seconds?: number;
@@ -1550,7 +2434,12 @@ export interface components {
         Heartbeat: {
             load?: number;
         };
-        ImportReport: Record<string, never>;
+        ImportReport: {
+            epoch?: number;
+            erased: number;
+            repeated: number;
+            stored: number;
+        };
         Nack: {
             /** @description absent: as the retry schedule says */
             delay_ms?: number;
@@ -1572,6 +2461,33 @@ export interface components {
             /** @description accepted for event */
             type?: string;
         };
+        NewBacktest: {
+            /** @description or this document, as YAML text or as it stands */
+            document?: string | Record<string, never>;
+            /** @description the present version of this flow, namespace/name */
+            flow?: string;
+            /** @description a seq, or a time such as 2026-01-02T03:04:05Z */
+            from?: string | number;
+            next?: unknown;
+            /** @description a seq, or a time such as 2026-01-02T03:04:05Z */
+            to?: string | number;
+        };
+        NewConnection: {
+            connector: string;
+            name: string;
+            scopes?: string[];
+            secrets?: {
+                [key: string]: string;
+            };
+            settings?: Record<string, never>;
+        };
+        NewRehearsal: {
+            /** @description or this document, as YAML text or as it stands */
+            document?: string | Record<string, never>;
+            /** @description the present version of this flow, namespace/name */
+            flow?: string;
+            runs?: number;
+        };
         NewReplay: {
             dry_run?: boolean;
             /** @description a seq, or a time in RFC 3339 */
@@ -1579,6 +2495,9 @@ export interface components {
             subscription: string;
             /** @description a seq, or a time in RFC 3339 */
             to?: unknown;
+        };
+        NewRun: {
+            input?: unknown;
         };
         NewSecret: {
             overlap_seconds?: number;
@@ -1592,7 +2511,9 @@ export interface components {
             id: string;
             load?: number;
             /** @description weight and strategy are read by the choice */
-            metadata?: Record<string, never>;
+            metadata?: {
+                [key: string]: unknown;
+            };
             name?: string;
             port: number;
             /** @enum {string} */
@@ -1621,7 +2542,9 @@ export interface components {
              */
             rate_limit?: string;
             /** @description JSON Schema per event type */
-            schemas?: Record<string, never>;
+            schemas?: {
+                [key: string]: unknown;
+            };
             secrets?: string[];
         };
         NewStatePolicy: {
@@ -1649,12 +2572,10 @@ export interface components {
             ordered?: boolean;
             /** @description screened jq, true for what is wanted */
             predicate?: string;
-            /** @description "1s,5s,30s" or a schedule */
-            retry?: unknown;
+            retry?: string | components["schemas"]["RetrySchedule"] | null;
             secret?: string;
             since?: number;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
-            target?: Record<string, never>;
+            target?: components["schemas"]["Target"];
             timeout_ms?: number;
             url?: string;
         };
@@ -1663,7 +2584,7 @@ export interface components {
             algorithm?: "HS256" | "RS256" | "ES256" | "EdDSA";
             /** Format: date-time */
             expiresAt?: string;
-            /** @description for jwt_key: a shared secret, or the public part as a JSON Web Key */
+            /** @description for jwt_key: a shared secret, or the public part as a JSON Web Key or as PEM */
             key?: string | Record<string, never>;
             /** @enum {string} */
             kind?: "api_token" | "jwt_key";
@@ -1694,7 +2615,9 @@ export interface components {
             code: string;
             detail?: string;
             /** @description one reason per field, for 422 */
-            details?: Record<string, never>;
+            details?: {
+                [key: string]: unknown;
+            };
             error: components["schemas"]["ProblemFields"];
             instance?: string;
             message: string;
@@ -1710,7 +2633,9 @@ export interface components {
             code: string;
             detail: string;
             /** @description one reason per field, for 422 */
-            details?: Record<string, never>;
+            details?: {
+                [key: string]: unknown;
+            };
             instance: string;
             message: string;
             retryable: boolean;
@@ -1759,6 +2684,28 @@ export interface components {
             reason: string;
             subject?: string;
         };
+        Rehearsal: {
+            different: number;
+            flow: string;
+            runs: {
+                /** Format: date-time */
+                began: string;
+                differences: {
+                    after?: unknown;
+                    before?: unknown;
+                    /** @enum {string} */
+                    of: "outcome" | "call" | "event" | "task" | "waiting";
+                    path?: string;
+                    which?: string;
+                }[];
+                run: string;
+                status: string;
+                unsure?: string;
+                version: string;
+                would: string;
+            }[];
+            same: number;
+        };
         Removed: {
             id?: string;
             name?: string;
@@ -1781,6 +2728,19 @@ export interface components {
             /** @description with the choice value */
             value?: unknown;
         };
+        RetryRun: {
+            task?: string;
+        };
+        RetrySchedule: {
+            base_ms: number;
+            cap_ms: number;
+            /** @constant */
+            kind: "exponential";
+        } | {
+            /** @constant */
+            kind: "explicit";
+            waits_ms: number[];
+        };
         RollBack: {
             reason?: string | null;
         };
@@ -1789,6 +2749,49 @@ export interface components {
             graceSeconds: number;
             /** @description the new value, where the hub can't make it */
             key?: string | Record<string, never>;
+        };
+        Run: {
+            causation?: string;
+            correlation?: string;
+            /** Format: date-time */
+            created_at: string;
+            depth?: number;
+            duration_ms?: number;
+            /** Format: date-time */
+            ended_at?: string;
+            erased?: {
+                /** Format: date-time */
+                at: string;
+                cut_off: boolean;
+            };
+            error?: components["schemas"]["FlowError"];
+            flow: string;
+            id: string;
+            input?: unknown;
+            key?: string;
+            output?: unknown;
+            /** @enum {string} */
+            status: "pending" | "queued" | "running" | "waiting" | "suspended" | "cancelled" | "faulted" | "completed" | "unreadable";
+            trigger: {
+                /** @enum {string} */
+                kind: "event" | "schedule" | "manual" | "webhook" | "flow";
+            };
+            version: string;
+            waiting_for: components["schemas"]["Waiting"][];
+        };
+        RunList: components["schemas"]["Run"][];
+        RunStep: {
+            /** Format: date-time */
+            at: string;
+            data?: unknown;
+            iteration?: string;
+            name: string;
+            /** @enum {string} */
+            phase: "started" | "skipped" | "retried" | "completed" | "faulted" | "cancelled";
+            task: string;
+        };
+        RunSteps: {
+            steps: components["schemas"]["RunStep"][];
         };
         Sample: {
             payload?: unknown;
@@ -1816,7 +2819,9 @@ export interface components {
             last_heartbeat?: number;
             load: number;
             /** @description weight and strategy are read by the choice */
-            metadata?: Record<string, never>;
+            metadata?: {
+                [key: string]: unknown;
+            };
             name: string;
             port: number;
             /** @enum {string} */
@@ -1852,7 +2857,9 @@ export interface components {
             preset: string;
             rate_limit?: unknown;
             /** @description JSON Schema per event type */
-            schemas?: Record<string, never>;
+            schemas?: {
+                [key: string]: unknown;
+            };
             /** @description shown once, when the hub made it */
             secret?: string;
             secrets?: {
@@ -1887,7 +2894,9 @@ export interface components {
              */
             rate_limit?: string;
             /** @description JSON Schema per event type */
-            schemas?: Record<string, never>;
+            schemas?: {
+                [key: string]: unknown;
+            };
         };
         State: {
             correlation_id?: string;
@@ -1915,8 +2924,14 @@ export interface components {
             key: string;
             /** Format: date-time */
             parked_at?: string;
-            /** @description choice, by, at, version */
-            resolved?: Record<string, never>;
+            resolved?: {
+                /** Format: date-time */
+                at: string;
+                by: string;
+                /** @enum {string} */
+                choice: "current" | "wanted" | "value";
+                version?: number | null;
+            } | null;
             /** @description the value that waits */
             wanted: unknown;
         };
@@ -1939,7 +2954,9 @@ export interface components {
         };
         StatePolicyList: components["schemas"]["StatePolicy"][];
         StateSummary: {
-            by_outcome: Record<string, never>;
+            by_outcome: {
+                [key: string]: number;
+            };
             conflicts: number;
             last_conflict: Record<string, never> | null;
             open: number;
@@ -1966,7 +2983,13 @@ export interface components {
             version: number;
         };
         Subscription: {
-            activity?: Record<string, never>;
+            activity?: {
+                reason?: string;
+                /** Format: date-time */
+                since?: string;
+                /** @enum {string} */
+                state: "active" | "paused" | "disabled";
+            };
             concurrency?: number;
             /** Format: date-time */
             created_at?: string;
@@ -1978,13 +3001,11 @@ export interface components {
             on_dead?: "continue" | "hold";
             /** @description screened jq, true for what is wanted */
             predicate?: string;
-            /** @description "1s,5s,30s" or a schedule */
-            retry?: unknown;
+            retry?: string | components["schemas"]["RetrySchedule"] | null;
             /** @description shown once, when the hub made it */
             secret?: string;
             signed?: boolean;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
-            target?: Record<string, never>;
+            target?: components["schemas"]["Target"];
             timeout_ms?: number;
             /** Format: date-time */
             updated_at?: string;
@@ -1999,15 +3020,61 @@ export interface components {
             on_dead?: "continue" | "hold";
             /** @description screened jq, true for what is wanted */
             predicate?: string;
-            /** @description "1s,5s,30s" or a schedule */
-            retry?: unknown;
+            retry?: string | components["schemas"]["RetrySchedule"] | null;
             secret?: string;
-            /** @description {kind: webhook|http|handler|consumer, url, method, headers, body} */
-            target?: Record<string, never>;
+            target?: components["schemas"]["Target"];
             timeout_ms?: number;
             url?: string;
         };
-        SubscriptionStatus: Record<string, never>;
+        SubscriptionStatus: {
+            /** @enum {string} */
+            breaker: "closed" | "open" | "half_open";
+            dead: number;
+            in_flight: number;
+            lag: number;
+            last_error?: string;
+            /** Format: date-time */
+            last_success_at?: string;
+            /** @enum {string} */
+            mode: "live" | "behind";
+            name: string;
+            position: number;
+            reason?: string;
+            retrying: number;
+            /** @enum {string} */
+            state: "active" | "paused" | "disabled";
+            waiting: number;
+            waiting_for?: string;
+            /** Format: date-time */
+            waiting_until?: string;
+        };
+        Target: {
+            headers?: {
+                [key: string]: string;
+            };
+            /** @constant */
+            kind: "webhook";
+            /** @description ${secret:NAME} is replaced when sending */
+            url: string;
+        } | {
+            /** @description screened jq; absent = the payload */
+            body?: string | null;
+            headers?: {
+                [key: string]: string;
+            };
+            /** @constant */
+            kind: "http";
+            method?: string;
+            /** @description ${secret:NAME} is replaced when sending */
+            url: string;
+        } | {
+            /** @constant */
+            kind: "handler";
+            name: string;
+        } | {
+            /** @constant */
+            kind: "consumer";
+        };
         Text: string;
         Ticket: {
             /** Format: date-time */
@@ -2026,7 +3093,12 @@ export interface components {
             /** Format: date-time */
             lastUsedAt?: string;
             name: string;
-            /** @description the source of a node secret */
+            /**
+             * @description where it is kept and changed, if not in the hub
+             * @enum {string}
+             */
+            origin?: "environment" | "key set";
+            /** @description the source of a node secret, the connector of a connection */
             owner?: string;
             rotatedFrom?: string;
             rotatedTo?: string;
@@ -2049,7 +3121,12 @@ export interface components {
             ended_at?: string;
             /** @description where it is to be confirmed */
             id?: string;
-            keys: Record<string, never>[];
+            keys: {
+                before: number;
+                existed: boolean;
+                key: string;
+                version: number;
+            }[];
             lost?: string[];
             /** Format: date-time */
             made_at?: string;
@@ -2057,12 +3134,43 @@ export interface components {
             /** @enum {string} */
             state?: "waiting" | "confirmed" | "rolled_back";
         };
-        /** @description ok, events, first, last, head, erased, epoch, compared, cut, next, bad_seq, problem */
-        VerifyReport: Record<string, never>;
+        Verdict: {
+            /** @description values of the form's fields */
+            answers?: Record<string, never>;
+            comment?: string;
+            /** @enum {string} */
+            decision: "approved" | "rejected";
+        };
+        VerifyReport: {
+            bad_seq?: number;
+            compared?: boolean;
+            cut?: {
+                public_key: string;
+                seq: number;
+                /** Format: date-time */
+                time: string;
+            };
+            epoch: number;
+            erased: number;
+            events: number;
+            first: number;
+            head: number;
+            last: number;
+            next?: components["schemas"]["Place"];
+            ok: boolean;
+            problem?: string;
+        };
         VerifyRequest: {
             after?: components["schemas"]["Place"];
             against?: components["schemas"]["Checkpoint"];
             limit?: number;
+        };
+        Waiting: {
+            /** @enum {string} */
+            for: "time" | "retry" | "call" | "events" | "flow" | "resume" | "approval";
+            task: string;
+            /** Format: date-time */
+            until?: string;
         };
     };
     responses: {
@@ -2112,7 +3220,16 @@ export interface operations {
                     "text/html; charset=utf-8": components["schemas"]["Text"];
                 };
             };
-            default: components["responses"]["Problem"];
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
         };
     };
     advance_clock: {
@@ -2138,6 +3255,119 @@ export interface operations {
                 };
             };
             default: components["responses"]["Problem"];
+        };
+    };
+    list_approvals: {
+        parameters: {
+            query?: {
+                /** @description open, decided, expired or withdrawn */
+                state?: string;
+                /** @description of which this one is asked */
+                assignee?: string;
+                /** @description of this run */
+                run?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 200, default 50 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["ApprovalList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Approval"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    decide_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Verdict"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Approval"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    link_approval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["ApprovalLink"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
         };
     };
     backup: {
@@ -2182,6 +3412,274 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Envelope"] & {
                         data?: components["schemas"]["Anything"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    list_connections: {
+        parameters: {
+            query?: {
+                /** @description of this connector */
+                connector?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["ConnectionList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    create_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConnection"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Connection"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Connection"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    delete_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Removed"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    update_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionPatch"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Connection"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    authorize_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AuthorizeConnection"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Authorization"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    put_connection_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                secret: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecretValue"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Connection"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    list_connectors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["ConnectorList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_connector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Connector"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    call_connector: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectorCall"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["ConnectorCalled"];
                     };
                 };
             };
@@ -2692,6 +4190,305 @@ export interface operations {
             default: components["responses"]["EnvelopedProblem"];
         };
     };
+    list_flows: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["FlowList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    publish_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowDocument"];
+                "application/yaml": components["schemas"]["FlowText"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Flow"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    backtest_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBacktest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Backtest"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    check_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FlowDocument"];
+                "application/yaml": components["schemas"]["FlowText"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["FlowChecked"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    rehearse_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRehearsal"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Rehearsal"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Flow"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    remove_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Removed"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    disable_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Flow"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    enable_flow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Flow"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    report_flow: {
+        parameters: {
+            query?: {
+                /** @description over so many of the newest runs; 1 to 1000, default 200 */
+                limit?: string;
+            };
+            header?: never;
+            path: {
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["FlowReport"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    start_run: {
+        parameters: {
+            query?: {
+                /** @description for its end at most this long, for example 10s; then the run is shown as it stands */
+                wait?: string;
+            };
+            header?: never;
+            path: {
+                namespace: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRun"];
+            };
+        };
+        responses: {
+            /** @description Stored */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
     health_enveloped: {
         parameters: {
             query?: never;
@@ -2973,6 +4770,194 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Envelope"] & {
                         data?: components["schemas"]["Replay"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    list_runs: {
+        parameters: {
+            query?: {
+                /** @description of this flow, namespace/name */
+                flow?: string;
+                /** @description pending, queued, running, waiting, suspended, cancelled, faulted or completed; open for all that have not ended */
+                status?: string;
+                /** @description that belong to this */
+                correlation?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description at most so many; 1 to 200, default 50 */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["RunList"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    get_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    cancel_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    resume_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    retry_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetryRun"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    run_steps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["RunSteps"];
+                    };
+                };
+            };
+            default: components["responses"]["EnvelopedProblem"];
+        };
+    };
+    suspend_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
                     };
                 };
             };
@@ -4061,6 +6046,74 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    approval_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+        };
+    };
+    decide_on_page: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["ApprovalForm"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+        };
+    };
     docs: {
         parameters: {
             query?: never;
@@ -4079,7 +6132,16 @@ export interface operations {
                     "text/html; charset=utf-8": components["schemas"]["Text"];
                 };
             };
-            default: components["responses"]["Problem"];
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
         };
     };
     ingest: {
@@ -4136,6 +6198,121 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    begin_flow_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    begin_flow_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    begin_flow_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    begin_flow_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    begin_flow_patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Anything"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     graphql_page: {
         parameters: {
             query?: {
@@ -4166,7 +6343,16 @@ export interface operations {
                     "text/html; charset=utf-8": components["schemas"]["Text"];
                 };
             };
-            default: components["responses"]["Problem"];
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
         };
     };
     graphql: {
@@ -4234,6 +6420,36 @@ export interface operations {
                 };
             };
             default: components["responses"]["Problem"];
+        };
+    };
+    oauth_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
+            /** @description Refused */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                    "text/html; charset=utf-8": components["schemas"]["Text"];
+                };
+            };
         };
     };
     openapi: {
