@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::rig::{Reply, Rig, Socket, within};
 
 async fn subscription(rig: &Rig, more: Value) {
-    let mut body = json!({"filter": "PAYMENT_RECEIVED", "target": {"kind": "consumer"}, "retry": "10ms"});
+    let mut body = json!({"filter": "PAYMENT_RECEIVED", "target": {"kind": "consumer"}, "retry": "10ms",
+        "timeout_ms": 60_000});
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let reply = rig.api("PUT", "/api/v1/subscriptions/pay", body).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
@@ -17,7 +18,7 @@ async fn act(rig: &Rig, what: &str, body: Value) -> Reply {
 }
 
 async fn pull(rig: &Rig) -> Vec<Value> {
-    let reply = act(rig, "pull", json!({"max": 10, "wait_ms": 10_000})).await;
+    let reply = act(rig, "pull", json!({"max": 10, "wait_ms": 50_000})).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     reply.body["data"].as_array().expect("a list").clone()
 }
@@ -38,7 +39,7 @@ async fn a_delivery_is_pulled_acknowledged_and_told_in_its_fate() {
     assert_eq!(pulled.len(), 1);
     let shown = rig.api("GET", &format!("/api/v1/events/{}", event.id), Value::Null).await;
     let wanted = json!({
-        "subscription": "pay", "lease": pulled[0]["lease"], "lease_ms": 15_000, "delivery_id": pulled[0]["delivery_id"],
+        "subscription": "pay", "lease": pulled[0]["lease"], "lease_ms": 60_000, "delivery_id": pulled[0]["delivery_id"],
         "attempt": 1, "event": "PAYMENT_RECEIVED", "topic": "payment.received", "payload": {"amount": 5},
         "id": event.id.to_string(), "seq": event.seq, "timestamp": shown.body["data"]["time"], "source": "test",
         "correlation_id": event.id.to_string(),
@@ -145,7 +146,7 @@ async fn a_socket_gets_deliveries_and_what_it_leaves_goes_to_another() {
     let one = first.hear().await;
     let timestamp = one["timestamp"].as_f64().expect("epoch seconds");
     let wanted = json!({
-        "type": "delivery", "subscription": "pay", "lease": one["lease"], "lease_ms": 15_000,
+        "type": "delivery", "subscription": "pay", "lease": one["lease"], "lease_ms": 60_000,
         "delivery_id": one["delivery_id"], "attempt": 1, "event": "PAYMENT_RECEIVED", "topic": "payment.received",
         "payload": {"n": 1}, "id": events[0].id.to_string(), "seq": events[0].seq, "timestamp": timestamp,
         "source": "test", "correlation_id": events[0].id.to_string(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use nexus_core::time::Clock;
 use nexus_gateway::GatewayConfig;
 use serde_json::json;
 use tokio::{
@@ -33,9 +34,17 @@ async fn ten_a_second_per_address_and_a_second_address_is_unaffected() {
     let trusted_proxies = vec!["127.0.0.1".parse().expect("a network")];
     let rig = Rig::with(GatewayConfig { trusted_proxies, ..GatewayConfig::default() }).await;
     rig.source("pay", "s", &[]).await;
-    let first = burst(&rig, "s", "203.0.113.1", 30).await;
-    let through = accepted(&first);
-    assert!((10..=13).contains(&through), "{through}");
+    let begin = rig.clock.mono();
+    let mut first = burst(&rig, "s", "203.0.113.1", 30).await;
+    // Where the machine stands still for a while, all of them may be let through.
+    within(async {
+        while first.iter().all(|r| r.status == 200) {
+            first.extend(burst(&rig, "s", "203.0.113.1", 30).await);
+        }
+    })
+    .await;
+    let (through, most) = (accepted(&first), 11 + (rig.clock.mono() - begin).as_millis() / 100);
+    assert!((10..=most).contains(&(through as u128)), "{through}, at most {most} expected");
     let refused = first.iter().find(|r| r.status == 429).expect("one is refused");
     assert_eq!(refused.refusal(), (429, "RATE_LIMITED"));
     assert_eq!(refused.body["retryable"], true);
@@ -51,7 +60,7 @@ async fn ten_a_second_per_address_and_a_second_address_is_unaffected() {
 /// C-076, K-165
 #[tokio::test]
 async fn every_counted_answer_says_where_its_caller_stands_and_another_is_unaffected() {
-    let api_rate = Some("3/m".parse().expect("a rate"));
+    let api_rate = Some("3/h".parse().expect("a rate"));
     let rig = Rig::with(GatewayConfig { api_rate, ..unlimited() }).await;
     let (one, two) = (rig.token("one", &["sources:read"]).await, rig.token("two", &["sources:read"]).await);
     let get = |token: String| {
@@ -64,24 +73,24 @@ async fn every_counted_answer_says_where_its_caller_stands_and_another_is_unaffe
     for left in ["2", "1", "0"] {
         let reply = get(one.clone()).await;
         assert_eq!((reply.status.as_u16(), reply.header("ratelimit-remaining")), (200, left));
-        assert_eq!((reply.header("ratelimit-limit"), reply.header("ratelimit-policy")), ("3", "3;w=60"));
+        assert_eq!((reply.header("ratelimit-limit"), reply.header("ratelimit-policy")), ("3", "3;w=3600"));
         let reset: u64 = reply.header("ratelimit-reset").parse().expect("seconds");
-        assert!((1..=60).contains(&reset), "{reset}");
+        assert!((1..=3_600).contains(&reset), "{reset}");
     }
     let refused = get(one.clone()).await;
     assert_eq!(refused.refusal(), (429, "RATE_LIMITED"));
     let after: u64 = refused.header("retry-after").parse().expect("seconds");
-    assert!((15..=20).contains(&after), "{after}");
+    assert!((1_000..=1_200).contains(&after), "{after}");
     assert_eq!(get(two).await.status, 200);
     assert!(rig.send("GET", "/health", &[], b"").await.headers.get("ratelimit-limit").is_none(), "it is not counted");
-    rig.clock.advance(Duration::from_secs(21));
+    rig.clock.advance(Duration::from_secs(1_201));
     assert_eq!(get(one).await.status, 200);
     rig.stop().await;
 }
 
 #[tokio::test]
 async fn who_could_not_prove_who_they_are_is_counted_by_address() {
-    let api_rate = Some("3/m".parse().expect("a rate"));
+    let api_rate = Some("3/h".parse().expect("a rate"));
     let rig = Rig::with(GatewayConfig { api_rate, ..unlimited() }).await;
     let guess = async |n: u32| {
         let bearer = format!("Bearer nxs_guess{n}");
@@ -97,16 +106,17 @@ async fn who_could_not_prove_who_they_are_is_counted_by_address() {
 
 #[tokio::test]
 async fn a_source_has_its_own_rate_or_none_and_guesses_are_limited() {
-    let rig = Rig::with(GatewayConfig::default()).await;
+    let ingress_rate = Some("10/h".parse().expect("a rate"));
+    let rig = Rig::with(GatewayConfig { ingress_rate, ..GatewayConfig::default() }).await;
     rig.source_of(json!({"id": "free", "secrets": ["free"], "rate_limit": "off"})).await;
-    rig.source_of(json!({"id": "slow", "secrets": ["slow"], "rate_limit": "2/m"})).await;
+    rig.source_of(json!({"id": "slow", "secrets": ["slow"], "rate_limit": "2/h"})).await;
     assert_eq!(accepted(&burst(&rig, "free", "1.1.1.1", 40).await), 40);
     assert_eq!(accepted(&burst(&rig, "slow", "1.1.1.1", 5).await), 2);
     let guesses = burst(&rig, "guess", "1.1.1.1", 30).await;
-    assert!(guesses.iter().filter(|r| r.status == 429).count() >= 15);
+    assert_eq!(guesses.iter().filter(|r| r.status == 429).count(), 20);
     // Without a trusted proxy the header does not make another client of it.
     let again = burst(&rig, "guess", "9.9.9.9", 5).await;
-    assert!(again.iter().filter(|r| r.status == 429).count() >= 3);
+    assert!(again.iter().all(|r| r.status == 429));
     rig.stop().await;
 }
 
@@ -138,7 +148,7 @@ async fn only_known_origins_may_read_answers() {
 
 #[tokio::test]
 async fn connections_and_sockets_beyond_the_limit_are_told_so() {
-    let rig = Rig::with(GatewayConfig { connections: 2, ..unlimited() }).await;
+    let rig = Rig::with(GatewayConfig { connections: 2, header_timeout: crate::rig::PATIENCE, ..unlimited() }).await;
     let held = [TcpStream::connect(rig.address).await, TcpStream::connect(rig.address).await];
     let mut held: Vec<TcpStream> = held.into_iter().map(|s| s.expect("connected")).collect();
     for stream in &mut held {
@@ -171,10 +181,12 @@ async fn connections_and_sockets_beyond_the_limit_are_told_so() {
 #[tokio::test]
 async fn a_head_or_body_that_drips_is_cut_off() {
     let quick = Duration::from_millis(300);
-    let rig = Rig::with(GatewayConfig { header_timeout: quick, body_timeout: quick, ..unlimited() }).await;
-    rig.source("pay", "s", &[]).await;
+    let rig = Rig::with(GatewayConfig { header_timeout: quick, ..unlimited() }).await;
     let head = rig.raw(b"POST /events HTTP/1.1\r\nhost: x\r\n").await;
     assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head:?}");
+    rig.stop().await;
+    let rig = Rig::with(GatewayConfig { body_timeout: quick, ..unlimited() }).await;
+    rig.source("pay", "s", &[]).await;
     let body = b"POST /events HTTP/1.1\r\nhost: x\r\nx-nexus-signature: 00\r\ncontent-length: 100\r\n\r\n{\"ev";
     let answer = rig.raw(body).await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer:?}");

@@ -16,7 +16,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::rig::{Reply, Rig};
+use crate::rig::{Reply, Rig, within};
 
 const BACKTEST: &str = "/api/v1/flows/backtest";
 const REHEARSE: &str = "/api/v1/flows/rehearse";
@@ -62,14 +62,16 @@ async fn ordered(rig: &Rig, n: usize) {
     let accepted = rig.api("POST", "/events/order.created", json!({"payload": {"order": n}})).await;
     assert!(accepted.status.is_success(), "{}", accepted.text);
     let path = "/api/v1/runs?flow=shop/order&status=completed";
-    for _ in 0..1_000 {
-        rig.hub.advance(Duration::from_millis(1)).await.expect("settled");
-        let ended = rig.api("GET", path, Value::Null).await;
-        if ended.body["data"].as_array().is_some_and(|runs| runs.len() >= n) {
-            return;
+    within(async {
+        loop {
+            rig.hub.advance(Duration::from_millis(1)).await.expect("settled");
+            let ended = rig.api("GET", path, Value::Null).await;
+            if ended.body["data"].as_array().is_some_and(|runs| runs.len() >= n) {
+                return;
+            }
         }
-    }
-    panic!("run {n} did not end");
+    })
+    .await;
 }
 
 async fn with_scopes(rig: &Rig, scopes: &[&str], path: &str, body: &Value) -> Reply {

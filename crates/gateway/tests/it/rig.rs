@@ -34,7 +34,7 @@ use tokio_tungstenite::{
 };
 
 /// Longest wait for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A hub with open doors.
 pub(crate) struct Rig {

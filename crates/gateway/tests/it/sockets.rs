@@ -269,7 +269,7 @@ async fn frames_that_can_not_be_answered_close_the_socket_with_their_code() {
 
 #[tokio::test]
 async fn too_many_frames_are_answered_and_then_closed() {
-    let frame_rate = "5/s".parse().expect("a rate");
+    let frame_rate = "5/h".parse().expect("a rate");
     let rig = Rig::with(GatewayConfig { frame_rate, ..unlimited() }).await;
     let mut socket = rig.socket("/ws").await;
     for _ in 0..60 {
@@ -293,8 +293,7 @@ async fn too_many_frames_are_answered_and_then_closed() {
 
 #[tokio::test]
 async fn a_socket_has_so_many_subscriptions_and_ends_with_its_token() {
-    let heartbeat = std::time::Duration::from_millis(400);
-    let rig = Rig::with(GatewayConfig { heartbeat, ..unlimited() }).await;
+    let rig = Rig::new().await;
     let token = rig.token("short", &["events:read"]).await;
     let mut socket = rig.socket_of("/ws", &token).await;
     let names: Vec<String> = (0..256).map(|n| format!("a.n{n}")).collect();
@@ -335,7 +334,8 @@ async fn many_sockets_hear_every_event_in_order() {
 /// C-074
 #[tokio::test]
 async fn an_idle_socket_is_pinged_and_a_silent_one_is_closed() {
-    let heartbeat = std::time::Duration::from_millis(400);
+    // Hub and client share one thread here: neither stands still without the other.
+    let heartbeat = std::time::Duration::from_secs(1);
     let rig = Rig::with(GatewayConfig { heartbeat, ..unlimited() }).await;
     let mut socket = rig.socket("/ws").await;
     assert_eq!(socket.ask(&json!({"type": "subscribe", "topic": "a.*"})).await["type"], "subscribed");

@@ -58,11 +58,11 @@ async fn a_script_can_consume_and_what_it_did_not_acknowledge_comes_again() {
     let again = hub.json(&["consume", "jobs", "--ack", "--count", "1"]).await;
     assert_eq!((&again["delivery_id"], &again["attempt"]), (&first["delivery_id"], &Value::from(2)));
     let two = hub.json(&["publish", "job.two", "2"]).await;
-    let pulled = client.pull("jobs", 5, PATIENCE / 4).await.expect("pulled");
+    let pulled = client.pull("jobs", 5, PATIENCE / 2).await.expect("pulled");
     assert_eq!((pulled.len(), &pulled[0].id), (1, &text(two["message_id"].as_str().expect("an id").as_bytes())));
     client.extend("jobs", &pulled[0].lease, PATIENCE).await.expect("held");
     client.nack("jobs", &pulled[0].lease, Some(std::time::Duration::ZERO), "not yet").await.expect("held");
-    let pulled = client.pull("jobs", 5, PATIENCE / 4).await.expect("pulled");
+    let pulled = client.pull("jobs", 5, PATIENCE / 2).await.expect("pulled");
     let acked = client.ack("jobs", &[pulled[0].lease.clone()]).await.expect("answered");
     assert_eq!((pulled[0].attempt, acked.acked, acked.unheld.len()), (2, 1, 0));
     hub.stop().await;

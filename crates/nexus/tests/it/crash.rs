@@ -1,14 +1,17 @@
 //! The plug pulled at random moments: whatever was acknowledged is in the log exactly once and reaches its endpoint.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use nexus_client::{Client, event::SignedOptions, source::NewSource, subscription::NewSubscription};
 use nexus_core::time::Clock;
 use nexus_engine::clock::SystemClock;
 use serde_json::Value;
-use tokio::task::JoinSet;
+use tokio::{sync::Notify, task::JoinSet};
 
-use crate::{hub::Hub, sink::Sink};
+use crate::{
+    hub::{Hub, PATIENCE},
+    sink::Sink,
+};
 
 const SECRET: &str = "crash-secret";
 /// Publishers at once.
@@ -61,7 +64,7 @@ async fn a_hub_that_is_killed_under_load_loses_and_doubles_nothing_it_acknowledg
             set_up(&hub.client(), &sink).await;
         }
         check(&hub, &mut ledger, &sink, seed, round).await;
-        let until = Duration::from_millis(20 + dice.roll(380));
+        let until = Duration::from_millis(dice.roll(380));
         load_and_kill(hub, &mut ledger, &mut next, until).await;
     }
     let hub = Hub::start(dir.path(), &[]).await;
@@ -90,11 +93,12 @@ async fn set_up(client: &Client, sink: &Sink) {
     client.subscribe(&subscription).await.expect("a subscription");
 }
 
-/// Publishers post until the plug is pulled; only what was answered counts.
+/// Publishers post until the plug is pulled, so long after the first of them was answered; only what was answered counts.
 async fn load_and_kill(hub: Hub, ledger: &mut Ledger, next: &mut u64, until: Duration) {
     let mut publishers = JoinSet::new();
+    let answered = Arc::new(Notify::new());
     for publisher in 0..PUBLISHERS {
-        let client = hub.client();
+        let (client, answered) = (hub.client(), Arc::clone(&answered));
         let first = *next + publisher;
         publishers.spawn(async move {
             let mut acknowledged = Vec::new();
@@ -102,7 +106,10 @@ async fn load_and_kill(hub: Hub, ledger: &mut Ledger, next: &mut u64, until: Dur
                 let payload = serde_json::json!({ "number": number });
                 let options = SignedOptions { idempotency_key: Some(number.to_string()), ..SignedOptions::default() };
                 match client.dispatch("crash.test", &payload, SECRET, &options).await {
-                    Ok(accepted) => acknowledged.push((number, accepted.id.expect("an id"))),
+                    Ok(accepted) => {
+                        acknowledged.push((number, accepted.id.expect("an id")));
+                        answered.notify_one();
+                    }
                     // Refused for being busy is an answer like any other; a dead hub is the end.
                     Err(error) if error.problem().is_some() => {}
                     Err(_) => return (number, acknowledged),
@@ -111,6 +118,7 @@ async fn load_and_kill(hub: Hub, ledger: &mut Ledger, next: &mut u64, until: Dur
             (u64::MAX, acknowledged)
         });
     }
+    tokio::time::timeout(PATIENCE, answered.notified()).await.expect("one is acknowledged");
     SystemClock::new().sleep(until).await;
     hub.kill().await;
     while let Some(done) = publishers.join_next().await {

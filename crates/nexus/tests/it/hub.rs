@@ -108,6 +108,8 @@ impl Hub {
         std::fs::create_dir_all(data).expect("a folder");
         let mut command = nexus(data);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(args);
+        // A machine that stands still for a while is no address that can't be reached.
+        command.env("NEXUS_DELIVERY_CONNECT_TIMEOUT", "1m");
         command.envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the hub starts");
         let (stdout, stderr) = (Lines::new(), Lines::new());
@@ -136,7 +138,7 @@ impl Hub {
 
     /// A client that may do everything.
     pub fn client(&self) -> Client {
-        Client::new(&self.url, Some(&self.token())).expect("a good URL")
+        Client::new(&self.url, Some(&self.token())).expect("a good URL").timeout(PATIENCE)
     }
 
     /// Runs a command against it.

@@ -282,14 +282,13 @@ async fn flooded_doors_do_not_hold_up_retries_and_their_acknowledgements() {
     for _ in 0..64 {
         publishers.spawn(flood(hub.client(), stop.clone()));
     }
-    let begun = SystemClock::new();
     let id = client.publish("calm.sent", &json!({}), None).await.expect("accepted").message_id;
     until("the acknowledgement of the fourth attempt", async || {
         let fate = client.fate(&id).await.expect("a fate");
         (fate["deliveries"][0]["state"] == "delivered").then_some(())
     })
     .await;
-    let took = begun.mono();
+    // It came while the flood went on: what waits behind a flood that never pauses does not come at all.
     end.send_replace(true);
     let mut accepted = 0;
     while let Some(done) = publishers.join_next().await {
@@ -298,8 +297,6 @@ async fn flooded_doors_do_not_hold_up_retries_and_their_acknowledgements() {
     assert!(accepted >= 64, "{accepted} events are no flood");
     let arrived = endpoint.until("all four attempts", |got| got.len() >= 4).await;
     assert_eq!(arrived.iter().map(|g| g.header("x-nexus-attempt")).collect::<Vec<_>>(), ["1", "2", "3", "4"]);
-    // Far beyond what a busy machine needs, and far below what waiting behind the flood would take.
-    assert!(took < Duration::from_secs(30), "three waits of 200 ms took {took:?} beside {accepted} events");
     hub.stop().await;
 }
 

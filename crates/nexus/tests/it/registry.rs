@@ -17,17 +17,33 @@ use crate::{
     service::Local,
 };
 
+/// No machine is so busy that a service which is well looks as if it were not.
+const PATIENT: [(&str, &str); 5] = [
+    ("NEXUS_SERVICES_CHECK_TIMEOUT", "1m"),
+    ("NEXUS_SERVICES_SLOW_CHECK", "1m"),
+    ("NEXUS_SERVICES_HEARTBEAT_TTL", "10m"),
+    ("NEXUS_SERVICES_INVOKE_TIMEOUT", "5m"),
+    ("NEXUS_SERVICES_BREAKER_OPEN", "10m"),
+];
 /// Looks often, so that tests are quick.
-const QUICK: [(&str, &str); 5] = [
+const OFTEN: [(&str, &str); 3] = [
     ("NEXUS_SERVICES_CHECK_INTERVAL", "150ms"),
-    ("NEXUS_SERVICES_CHECK_TIMEOUT", "400ms"),
-    ("NEXUS_SERVICES_HEARTBEAT_TTL", "1s"),
     ("NEXUS_SERVICES_UNHEALTHY_AFTER", "2"),
     ("NEXUS_SERVICES_HEALTHY_AFTER", "2"),
 ];
 
 async fn quick(data: &std::path::Path) -> Hub {
-    Hub::start_with(data, &[], &QUICK).await
+    quick_with(data, &[], &[]).await
+}
+
+/// As [`quick`], with more arguments, and variables that take the place of the usual ones.
+async fn quick_with(data: &std::path::Path, args: &[&str], env: &[(&str, &str)]) -> Hub {
+    patient(data, args, &[&OFTEN, env].concat()).await
+}
+
+/// A hub that gives services time.
+async fn patient(data: &std::path::Path, args: &[&str], env: &[(&str, &str)]) -> Hub {
+    Hub::start_with(data, args, &[&PATIENT, env].concat()).await
 }
 
 /// A description of `local` as an instance of `name`.
@@ -61,6 +77,12 @@ async fn becomes(client: &Client, id: &str, status: &str) -> Service {
         (found.status == status).then_some(found)
     })
     .await
+}
+
+/// Waits until the log tells of a change; the rest of the hub knows of it a moment before.
+async fn told(hub: &Hub, id: &str, from: &str, to: &str) {
+    let change = (from.to_owned(), to.to_owned());
+    until(&format!("{id} from {from} to {to}"), async || changes(hub, id).await.contains(&change).then_some(())).await;
 }
 
 /// The changes of status that the log has for an instance.
@@ -165,7 +187,7 @@ async fn a_service_whose_check_fails_is_unhealthy_with_its_reason_and_not_called
     bad.health(500, "");
     let seen = becomes(&client, "bad", "unhealthy").await;
     assert!(seen.status_reason.as_deref().is_some_and(|r| r.contains("/health answered 500")), "{seen:?}");
-    assert!(changes(&hub, "bad").await.contains(&("healthy".into(), "unhealthy".into())));
+    told(&hub, "bad", "healthy", "unhealthy").await;
     let before = bad.calls();
     for _ in 0..30 {
         let answer = client.invoke("s", &json!({}), &InvokeOptions::default()).await.expect("an answer");
@@ -174,7 +196,7 @@ async fn a_service_whose_check_fails_is_unhealthy_with_its_reason_and_not_called
     assert_eq!(bad.calls(), before, "a call went to an unhealthy instance");
     bad.health(200, "{\"status\":\"ok\"}");
     becomes(&client, "bad", "healthy").await;
-    assert!(changes(&hub, "bad").await.contains(&("unhealthy".into(), "healthy".into())));
+    told(&hub, "bad", "unhealthy", "healthy").await;
     bad.health(200, "{\"status\":\"degraded\"}");
     becomes(&client, "bad", "degraded").await;
     let wrong = NewService { health_check_url: Some("/wrong".into()), ..described(&good, "wrong", "w") };
@@ -188,7 +210,7 @@ async fn a_service_whose_check_fails_is_unhealthy_with_its_reason_and_not_called
 #[tokio::test]
 async fn a_service_that_stops_its_heartbeats_expires_and_comes_back_with_the_next_one() {
     let dir = tempfile::tempdir().expect("a folder");
-    let hub = quick(dir.path()).await;
+    let hub = quick_with(dir.path(), &[], &[("NEXUS_SERVICES_HEARTBEAT_TTL", "1s")]).await;
     let client = hub.client();
     let local = Local::start("a").await;
     for id in ["beats", "silent"] {
@@ -202,9 +224,10 @@ async fn a_service_that_stops_its_heartbeats_expires_and_comes_back_with_the_nex
     assert_eq!(refused.status, 503, "{}", refused.body);
     assert!(refused.header("retry-after").parse::<u32>().is_ok_and(|s| s >= 1));
     assert_eq!(client.service_heartbeat("beats", None).await.expect("taken").status, "healthy");
-    let seen = changes(&hub, "beats").await;
-    assert_eq!(seen, [("healthy".into(), "expired".into()), ("expired".into(), "healthy".into())]);
     becomes(&client, "beats", "expired").await;
+    let seen = until("three changes", async || Some(changes(&hub, "beats").await).filter(|seen| seen.len() >= 3)).await;
+    let (healthy, expired) = (|| "healthy".to_owned(), || "expired".to_owned());
+    assert_eq!(seen, [(healthy(), expired()), (expired(), healthy()), (healthy(), expired())]);
     hub.stop().await;
 }
 
@@ -254,7 +277,8 @@ async fn calls_go_to_the_least_loaded_and_slow_ones_spread() {
 #[tokio::test]
 async fn a_killed_hub_finds_its_services_again_and_looks_before_it_trusts() {
     let dir = tempfile::tempdir().expect("a folder");
-    let hub = quick(dir.path()).await;
+    let clocked = ["--dev", "--test-clock"];
+    let hub = quick_with(dir.path(), &clocked, &[]).await;
     let (stays, dies) = (Local::start("stays").await, Local::start("dies").await);
     let client = hub.client();
     for (local, id) in [(&stays, "stays"), (&dies, "dies")] {
@@ -264,7 +288,7 @@ async fn a_killed_hub_finds_its_services_again_and_looks_before_it_trusts() {
     client.service_heartbeat("stays", Some(2.0)).await.expect("taken");
     hub.kill().await;
     let hold = dies.stop();
-    let hub = quick(dir.path()).await;
+    let hub = quick_with(dir.path(), &clocked, &[]).await;
     let client = hub.client();
     let listed = client.services(&ServiceFilter::default()).await.expect("a list");
     assert_eq!(listed.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["dies", "stays"]);
@@ -274,6 +298,8 @@ async fn a_killed_hub_finds_its_services_again_and_looks_before_it_trusts() {
     becomes(&client, "stays", "healthy").await;
     let answer = client.invoke("s", &json!({}), &InvokeOptions::default()).await.expect("an answer");
     assert_eq!(answer["who"], "stays");
+    // It owes the heartbeats that it promised the hub before.
+    assert_eq!(ask(&hub, "POST", "/__clock", &[], r#"{"advance": "11m"}"#).await.status, 200);
     becomes(&client, "stays", "expired").await;
     drop(hold);
     hub.stop().await;
@@ -324,7 +350,7 @@ async fn a_call_is_repeated_elsewhere_only_where_that_does_no_harm() {
     let dir = tempfile::tempdir().expect("a folder");
     // Checks are rare here: the calls themselves find out.
     let rare = [("NEXUS_SERVICES_CHECK_INTERVAL", "1h"), ("NEXUS_SERVICES_UNHEALTHY_AFTER", "1000")];
-    let hub = Hub::start_with(dir.path(), &[], &rare).await;
+    let hub = patient(dir.path(), &[], &rare).await;
     let client = hub.client();
     let (down, fails, good) = (Local::start("down").await, Local::start("fails").await, Local::start("good").await);
     for (local, id) in [(&down, "down"), (&fails, "fails"), (&good, "good")] {
@@ -372,7 +398,7 @@ async fn five_failures_open_the_breaker_and_a_call_is_refused_without_being_sent
     let refused = ask(&hub, "POST", "/services/a/invoke", &[], "{}").await;
     assert_eq!(refused.status, 503, "{}", refused.body);
     let wait: u32 = refused.header("retry-after").parse().expect("seconds");
-    assert!((1..=30).contains(&wait));
+    assert!((1..=600).contains(&wait), "{wait}");
     assert_eq!(local.calls(), before);
     let seen = hub.client().service("a").await.expect("there").remove(0);
     assert_eq!(seen.more["breaker"], "open");
@@ -430,12 +456,12 @@ async fn the_interval_of_checks_is_what_is_set() {
     let dir = tempfile::tempdir().expect("a folder");
     let often = [("NEXUS_SERVICES_CHECK_INTERVAL", "50ms")];
     let local = Local::start("a").await;
-    let hub = Hub::start_with(&dir.path().join("often"), &[], &often).await;
+    let hub = patient(&dir.path().join("often"), &[], &often).await;
     hub.client().register_service(&described(&local, "a", "a")).await.expect("registered");
     until("ten checks", async || (local.checks() >= 10).then_some(())).await;
     hub.stop().await;
     let rare = Local::start("b").await;
-    let hub = Hub::start_with(&dir.path().join("rare"), &[], &[("NEXUS_SERVICES_CHECK_INTERVAL", "1h")]).await;
+    let hub = patient(&dir.path().join("rare"), &[], &[("NEXUS_SERVICES_CHECK_INTERVAL", "1h")]).await;
     hub.client().register_service(&described(&rare, "b", "b")).await.expect("registered");
     until("the first check", async || (rare.checks() >= 1).then_some(())).await;
     let other = Local::start("c").await;
@@ -448,7 +474,7 @@ async fn the_interval_of_checks_is_what_is_set() {
 #[tokio::test]
 async fn checks_that_hang_drip_or_flood_are_contained_and_others_go_on() {
     let dir = tempfile::tempdir().expect("a folder");
-    let hub = quick(dir.path()).await;
+    let hub = quick_with(dir.path(), &[], &[("NEXUS_SERVICES_CHECK_TIMEOUT", "1s")]).await;
     let client = hub.client();
     let good = Local::start("good").await;
     let [hangs, drips, floods] = [Local::start("h").await, Local::start("d").await, Local::start("f").await];
@@ -462,7 +488,8 @@ async fn checks_that_hang_drip_or_flood_are_contained_and_others_go_on() {
     becomes(&client, "drips", "unhealthy").await;
     let before = good.checks();
     until("checks of others", async || (good.checks() > before + 3).then_some(())).await;
-    assert_eq!(client.service("good").await.expect("there")[0].status, "healthy");
+    // A machine that stands still makes it late too, for a while.
+    becomes(&client, "good", "healthy").await;
     // What the kernel's buffers take has left the service, but nobody reads it.
     let each = floods.sent() / floods.checks().max(1);
     assert!(floods.checks() > 0 && each < 16 << 20, "{each} of 64 MiB were sent");
@@ -529,7 +556,7 @@ async fn the_command_line_registers_lists_calls_and_takes_out() {
     assert_eq!(hub.json(&[&new[..], &more].concat()).await["metadata"]["weight"], 2);
     assert_eq!(hub.json(&["services", "list", "--capability", "x"]).await[0]["id"], "a-1");
     assert_eq!(hub.json(&["services", "show", "a"]).await[0]["name"], "a");
-    let called = hub.json(&["services", "invoke", "a", "{\"n\": 1}", "--timeout", "5s"]).await;
+    let called = hub.json(&["services", "invoke", "a", "{\"n\": 1}", "--timeout", "1m"]).await;
     assert_eq!((called["who"].as_str(), called["got"].as_str()), (Some("a"), Some("{\"n\":1}")));
     let table = hub.cli(&["services", "list"]).await;
     assert!(text(&table.stdout).contains("a-1"), "{}", text(&table.stdout));

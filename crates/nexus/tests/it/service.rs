@@ -27,6 +27,8 @@ use tokio::{
     sync::watch,
 };
 
+use crate::hub::PATIENCE;
+
 struct Desk {
     who: String,
     health: Mutex<(u16, String)>,
@@ -125,7 +127,7 @@ impl Local {
     pub fn stop(mut self) -> TcpSocket {
         if let Some(runtime) = self.runtime.take() {
             // A runtime waits for its own end on a thread of its own only.
-            let ended = std::thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5)));
+            let ended = std::thread::spawn(move || runtime.shutdown_timeout(PATIENCE));
             ended.join().expect("it ends");
         }
         let port = self.port;

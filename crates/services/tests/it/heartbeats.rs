@@ -8,12 +8,16 @@ use serde_json::json;
 
 use crate::rig::{Crowd, Rig, address};
 
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Without a heartbeat for so long an instance expires: far more than any machine stands still.
+const TTL: Duration = Duration::from_secs(3_000);
+
 fn calm() -> RegistryOptions {
-    RegistryOptions { check_interval: Duration::from_secs(3_600), ..RegistryOptions::default() }
+    RegistryOptions { check_interval: Duration::from_secs(1_000_000), heartbeat_ttl: TTL, ..RegistryOptions::default() }
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time")
+    tokio::time::timeout(PATIENCE, future).await.expect("in time")
 }
 
 #[tokio::test]
@@ -32,7 +36,7 @@ async fn a_thousand_instances_that_beat_write_nothing_but_their_timers() {
     }
     let written = rig.store.stats().commits - before;
     assert!(written < 50, "{written} commits for 20000 heartbeats");
-    rig.hub.shutdown(Duration::from_secs(10)).await;
+    rig.hub.shutdown(PATIENCE).await;
 }
 
 #[tokio::test]
@@ -47,7 +51,7 @@ async fn time_alone_expires_those_that_are_silent_and_none_of_the_others() {
         rig.registry.heartbeat(&id(n), None).await.expect("taken");
     }
     for _ in 0..4 {
-        rig.hub.advance(Duration::from_secs(20)).await.expect("advanced");
+        rig.hub.advance(TTL * 2 / 3).await.expect("advanced");
         for n in 0..5 {
             rig.registry.heartbeat(&id(n), None).await.expect("taken");
         }
@@ -56,17 +60,17 @@ async fn time_alone_expires_those_that_are_silent_and_none_of_the_others() {
     let expired: Vec<_> = expired.into_iter().map(|s| s.id).collect();
     assert_eq!(expired, (5..10).map(id).collect::<Vec<_>>());
     rig.registry.heartbeat(&id(7), None).await.expect("taken");
-    assert!(rig.hub.shutdown(Duration::from_secs(10)).await);
+    assert!(rig.hub.shutdown(PATIENCE).await);
     drop(rig);
     // Another process over the same folder: the timers are there still, and count from its start.
     let next = Rig::in_folder(folder.path(), clock, calm()).await;
     let status = |n: usize| next.registry.find(&id(n)).expect("there")[0].status;
     assert_eq!(status(8), Status::Expired);
-    next.hub.advance(Duration::from_secs(29)).await.expect("advanced");
+    next.hub.advance(TTL * 2 / 3).await.expect("advanced");
     assert_ne!(status(0), Status::Expired);
-    next.hub.advance(Duration::from_secs(32)).await.expect("advanced");
+    next.hub.advance(TTL).await.expect("advanced");
     assert_eq!((status(0), status(7)), (Status::Expired, Status::Expired));
-    next.hub.shutdown(Duration::from_secs(10)).await;
+    next.hub.shutdown(PATIENCE).await;
 }
 
 #[tokio::test]
@@ -80,16 +84,20 @@ async fn a_call_whose_caller_goes_away_is_counted_out() {
     let in_flight = || rig.registry.find("a").expect("there")[0].in_flight;
     {
         let mut calls = [Box::pin(call()), Box::pin(call()), Box::pin(call())];
-        for call in &mut calls {
-            // Polled until it waits for the answer.
-            let waits = tokio::time::timeout(Duration::from_millis(50), call).await;
-            assert!(waits.is_err(), "nobody answers");
-        }
-        assert_eq!(in_flight(), 3);
+        // Polled until all of them wait for the answer.
+        within(async {
+            while in_flight() < 3 {
+                for call in &mut calls {
+                    let waits = tokio::time::timeout(Duration::from_millis(10), call).await;
+                    assert!(waits.is_err(), "nobody answers");
+                }
+            }
+        })
+        .await;
     }
     assert_eq!(in_flight(), 0);
     drop(listener);
-    within(rig.hub.shutdown(Duration::from_secs(10))).await;
+    within(rig.hub.shutdown(PATIENCE)).await;
 }
 
 /// Begins it, and goes away before it is done.
@@ -127,7 +135,7 @@ async fn registering_and_leaving_run_to_their_end_when_their_caller_goes_away() 
     .await;
     // The book and the store agree: it can come back.
     rig.register(json!({"id": "a", "host": address(0).to_string(), "port": 9})).await;
-    within(rig.hub.shutdown(Duration::from_secs(10))).await;
+    within(rig.hub.shutdown(PATIENCE)).await;
 }
 
 #[tokio::test]
@@ -152,5 +160,5 @@ async fn one_that_registers_a_moment_before_it_listens_is_well_a_moment_after_it
         }
     })
     .await;
-    within(rig.hub.shutdown(Duration::from_secs(10))).await;
+    within(rig.hub.shutdown(PATIENCE)).await;
 }
