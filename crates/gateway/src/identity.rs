@@ -186,7 +186,7 @@ pub(crate) async fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> 
 }
 
 fn query_proof(uri: &Uri) -> Result<(Option<String>, Option<String>), Problem> {
-    let query = Query::parse(uri.query().unwrap_or_default(), &[])?;
+    let query = Query::parse(uri.query().unwrap_or_default())?;
     Ok((query.text("token").map(str::to_owned), query.text("ticket").map(str::to_owned)))
 }
 
