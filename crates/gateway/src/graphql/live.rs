@@ -46,6 +46,7 @@ impl Live {
         };
         let narrowed = Narrowed::live(names.iter().map(String::as_str)).map_err(|p| refusal(&p))?;
         let sight = Sight::of(&ask.who.principal);
+        sight.permit(narrowed.filters()).map_err(|p| refusal(&p))?;
         let gate = std::sync::Arc::clone(&ask.gate);
         let follower = ask.hub().tail().follow(start);
         let batches = futures_util::stream::unfold(follower, |mut follower| async move {

@@ -292,6 +292,7 @@ impl Session {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
         }
+        self.sight.permit(subs.iter().map(|sub| &sub.filter))?;
         self.add(subs, since)
     }
 

@@ -225,6 +225,55 @@ async fn wrong_frames_are_answered_and_the_socket_goes_on() {
         assert!(answer["code"].is_string() && answer["message"].is_string(), "{answer}");
     }
     assert_eq!(socket.ask(&json!({"type": "ping"})).await, json!({"type": "pong"}));
+#[tokio::test]
+async fn one_topic_out_of_the_tokens_sight_is_refused_with_the_scope_it_wants() {
+    let rig = Rig::new().await;
+    let token = rig.token("narrow", &["events:read:order.*"]).await;
+    let mut socket = rig.socket_of("/ws", &token).await;
+    let lacks = "token:narrow lacks the scope events:read for user.created";
+    for (frame, kind) in [
+        (json!({"type": "subscribe", "topic": "user.created"}), "type"),
+        (json!({"type": "subscribe", "topics": ["order.created", "user.created"]}), "type"),
+        (json!({"action": "subscribe", "events": ["USER_CREATED"]}), "status"),
+    ] {
+        let refused = socket.ask(&frame).await;
+        let said = (&refused[kind], &refused["code"], &refused["message"]);
+        assert_eq!(said, (&json!("error"), &json!("FORBIDDEN"), &json!(lacks)), "{frame}: {refused}");
+    }
+    // Of a pattern it gets what it may see; of a refused frame nothing.
+    let partly = socket.ask(&json!({"type": "subscribe", "topic": "*.shipped"})).await;
+    assert_eq!(partly["type"], "subscribed", "{partly}");
+    for topic in ["user.created", "order.created", "user.shipped", "order.shipped"] {
+        rig.publish(topic, "{}").await;
+    }
+    assert_eq!(socket.hear().await["topic"], "order.shipped");
+    // An event has two names, of which the scope knows one.
+    let leads = rig.token("leads", &["events:read:lead.created"]).await;
+    let mut socket = rig.socket_of("/ws", &leads).await;
+    let second_name = socket.ask(&json!({"type": "subscribe", "topic": "lead.captured"})).await;
+    assert_eq!(second_name["type"], "subscribed", "{second_name}");
+    // Changes of state carry values: they want the right to read some.
+    let all = rig.token("all", &["events:read"]).await;
+    let mut socket = rig.socket_of("/ws", &all).await;
+    let refused = socket.ask(&json!({"type": "subscribe", "topic": "state.changed"})).await;
+    assert_eq!(refused["message"], "token:all lacks the scope state:read", "{refused}");
+    // The doors that subscribe by their address, and GraphQL.
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    for path in ["/api/v1/events/ws", "/api/v1/events/stream"] {
+        let refused = rig.send("GET", &format!("{path}?filter=order.created,user.created"), &headers, b"").await;
+        assert_eq!(refused.refusal(), (403, "FORBIDDEN"), "{path}: {}", refused.text);
+        assert_eq!(refused.body["message"], lacks, "{path}");
+    }
+    let mut socket = rig.graphql_socket(&token).await;
+    let query = r#"subscription{events(filter:["user.created"]){id}}"#;
+    let refused = socket.ask(&json!({"type": "subscribe", "id": "1", "payload": {"query": query}})).await;
+    let error = &refused["payload"][0];
+    assert_eq!((&refused["type"], &error["message"]), (&json!("error"), &json!(lacks)), "{refused}");
+    assert_eq!(error["extensions"]["code"], "FORBIDDEN", "{refused}");
+    rig.stop().await;
+}
+
     let metrics = rig.metrics().await;
     assert_eq!(metrics[r#"nexus_refused_requests_total{reason="MALFORMED"}"#], 10.0);
     rig.stop().await;
