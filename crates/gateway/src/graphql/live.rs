@@ -60,7 +60,7 @@ impl Live {
                 }
                 Batch::Gap { from, to, reason } => {
                     gate.metrics.gap();
-                    vec![Err(gap(from, to, reason))]
+                    vec![Err(gap(from, to, &reason))]
                 }
             };
             futures_util::stream::iter(items)
@@ -68,9 +68,9 @@ impl Live {
     }
 }
 
-/// Events that can't be had any more, as an error of the stream.
+/// Events that are not sent, as an error of the stream.
 pub(super) fn gap(from: u64, to: u64, reason: &str) -> async_graphql::Error {
-    let mut error = refusal(&Problem::new(Code::Unavailable, format!("events {from} to {to} are missing: {reason}")));
+    let mut error = refusal(&Problem::new(Code::Unavailable, format!("events {from} to {to} were not sent: {reason}")));
     if let Some(values) = &mut error.extensions {
         values.set("code", "GAP");
         values.set("retryable", false);

@@ -182,6 +182,28 @@ async fn a_position_of_another_epoch_gets_a_gap_notice_in_its_dialect() {
 }
 
 #[tokio::test]
+async fn a_position_ahead_of_the_log_gets_a_gap_that_can_be_gone_on_from() {
+    let rig = Rig::new().await;
+    rig.publish("a.b", "{}").await;
+    let mut socket = rig.socket("/ws").await;
+    let head = rig.seq();
+    socket.say(&json!({"type": "subscribe", "topic": "a.*", "since": head + 500})).await;
+    let subscribed = socket.hear().await;
+    assert_eq!(subscribed["position"], format!("1:{head}"), "{subscribed}");
+    let gap = socket.hear().await;
+    assert_eq!((&gap["type"], &gap["from"], &gap["to"]), (&json!("gap"), &json!(1), &json!(head)), "{gap}");
+    let why = format!("the position {} is ahead of the log, which ends at {head}: it is of another log", head + 500);
+    assert_eq!(gap["message"], why, "{gap}");
+    let next = rig.publish("a.c", "{}").await;
+    assert_eq!(socket.hear().await["seq"], next.seq);
+    // Where it ended is a position like any other.
+    socket.say(&json!({"action": "subscribe", "events": ["a.c"], "since": gap["to"]})).await;
+    assert_eq!(socket.hear().await["status"], "subscribed");
+    assert_eq!(socket.hear().await["event"], "a.c");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_narrow_token_sees_and_publishes_its_topics_only() {
     let rig = Rig::new().await;
     let token = rig.token("narrow", &["events:read:order.*", "events:publish:order.*"]).await;
@@ -203,28 +225,6 @@ async fn a_narrow_token_sees_and_publishes_its_topics_only() {
     rig.stop().await;
 }
 
-#[tokio::test]
-async fn wrong_frames_are_answered_and_the_socket_goes_on() {
-    let rig = Rig::new().await;
-    let mut socket = rig.socket("/ws").await;
-    for (text, key) in [
-        ("hello", "status"),
-        ("[]", "type"),
-        ("{}", "status"),
-        (r#"{"action":"dance"}"#, "status"),
-        (r#"{"action":"subscribe","events":[7]}"#, "status"),
-        (r#"{"type":"dance"}"#, "type"),
-        (r#"{"type":"publish","topic":"../x","payload":1}"#, "type"),
-        (r#"{"type":"publish","topic":"a","payload":1e400}"#, "type"),
-        (r#"{"type":"publish","topic":"a"}"#, "type"),
-        (r#"{"type":"subscribe"}"#, "type"),
-    ] {
-        socket.0.send(Message::text(text)).await.expect("sent");
-        let answer = socket.hear().await;
-        assert_eq!(answer[key], "error", "{text}: {answer}");
-        assert!(answer["code"].is_string() && answer["message"].is_string(), "{answer}");
-    }
-    assert_eq!(socket.ask(&json!({"type": "ping"})).await, json!({"type": "pong"}));
 #[tokio::test]
 async fn one_topic_out_of_the_tokens_sight_is_refused_with_the_scope_it_wants() {
     let rig = Rig::new().await;
@@ -274,6 +274,28 @@ async fn one_topic_out_of_the_tokens_sight_is_refused_with_the_scope_it_wants() 
     rig.stop().await;
 }
 
+#[tokio::test]
+async fn wrong_frames_are_answered_and_the_socket_goes_on() {
+    let rig = Rig::new().await;
+    let mut socket = rig.socket("/ws").await;
+    for (text, key) in [
+        ("hello", "status"),
+        ("[]", "type"),
+        ("{}", "status"),
+        (r#"{"action":"dance"}"#, "status"),
+        (r#"{"action":"subscribe","events":[7]}"#, "status"),
+        (r#"{"type":"dance"}"#, "type"),
+        (r#"{"type":"publish","topic":"../x","payload":1}"#, "type"),
+        (r#"{"type":"publish","topic":"a","payload":1e400}"#, "type"),
+        (r#"{"type":"publish","topic":"a"}"#, "type"),
+        (r#"{"type":"subscribe"}"#, "type"),
+    ] {
+        socket.0.send(Message::text(text)).await.expect("sent");
+        let answer = socket.hear().await;
+        assert_eq!(answer[key], "error", "{text}: {answer}");
+        assert!(answer["code"].is_string() && answer["message"].is_string(), "{answer}");
+    }
+    assert_eq!(socket.ask(&json!({"type": "ping"})).await, json!({"type": "pong"}));
     let metrics = rig.metrics().await;
     assert_eq!(metrics[r#"nexus_refused_requests_total{reason="MALFORMED"}"#], 10.0);
     rig.stop().await;
