@@ -320,7 +320,7 @@ async fn the_state_file_appears_follows_and_is_read_by_a_hub_without_state() {
     let door = Door::of(&hub);
     let got = door.get("/state/count").await.json();
     assert_eq!((&got["value"], &got["version"]), (&json!(19), &json!(20)), "every write that was answered is there");
-    let text = written(&file, |text| text.contains("count")).await;
+    let text = written(&file, |text| text.contains(r#""count":{"value":19,"#)).await;
     hub.stop().await;
     std::fs::create_dir_all(&new).expect("a folder");
     std::fs::write(new.join("nexus_state.json"), &text).expect("written");

@@ -16,6 +16,7 @@ mod guards;
 mod lock;
 mod log_reads;
 pub(crate) mod meta;
+mod mover;
 mod options;
 mod query;
 mod queue;

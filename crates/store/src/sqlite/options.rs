@@ -11,6 +11,9 @@ pub struct SqliteOptions {
     pub reader_count: usize,
     /// Pages the file may have; above: [`nexus_core::store::CommitError::Full`]. For tests and small disks.
     pub page_limit: Option<u32>,
+    /// Pages in the WAL at which they are moved into the file. The longer it is, the more often a page that many commits
+    /// changed is moved only once; it may become half as long again.
+    pub wal_pages: u64,
     /// Free bytes on the disk below which doors are refused.
     pub disk_reserve_bytes: u64,
     /// Name of a registered SQLite VFS; `None` = the platform's.
@@ -19,7 +22,14 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { reader_count: 3, page_limit: None, disk_reserve_bytes: limits::DISK_RESERVE_BYTES, vfs: None }
+        Self {
+            reader_count: 3,
+            page_limit: None,
+            // 32 MiB.
+            wal_pages: 8_000,
+            disk_reserve_bytes: limits::DISK_RESERVE_BYTES,
+            vfs: None,
+        }
     }
 }
 

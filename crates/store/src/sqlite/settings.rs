@@ -58,7 +58,7 @@ pub(super) fn open_writer(
         conn.pragma_update(None, "max_page_count", pages).map_err(failed)?;
     }
     conn.set_prepared_statement_cache_capacity(512);
-    // Takes the place of SQLite's own checkpoints; the writer's thread makes them.
+    // Takes the place of SQLite's own checkpoints, which would be made within COMMIT, before the answers.
     let told = Arc::clone(wal_pages);
     conn.wal_hook(Some(move |_: &mut Wal, pages: c_int| {
         told.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
@@ -76,6 +76,13 @@ fn make_private(file: &Path) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
     drop(new.open(file));
+}
+
+/// Opens the connection that moves the WAL into the file.
+pub(super) fn open_mover(file: &Path, options: &SqliteOptions) -> rusqlite::Result<Connection> {
+    let conn = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE, options)?;
+    conn.execute_batch("PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0; PRAGMA mmap_size=0;")?;
+    Ok(conn)
 }
 
 /// Opens a connection that only reads.

@@ -31,11 +31,12 @@ use super::{
     document_reads, documents, entry_reads,
     lock::FolderLock,
     log_reads, meta,
+    mover::Mover,
     options::{OpenError, SqliteOptions},
     query,
     queue::{Job, Work},
     readers::Readers,
-    settings::{open_reader, open_writer},
+    settings::{open_mover, open_reader, open_writer},
     shared::Shared,
     timers, trim, upkeep, weigh, writer,
     writer::Writer,
@@ -81,9 +82,12 @@ impl SqliteStore {
             .map(|_| open_reader(&file, &options))
             .collect::<Result<Vec<_>, _>>()
             .map_err(failed)?;
+        let io = |source| OpenError::Io { path: file.clone(), source };
+        let mover = open_mover(&file, &options).map_err(failed)?;
+        let mover = Mover::start(mover, Arc::clone(&wal_pages)).map_err(io)?;
         let shared = Arc::new(Shared::new(file.clone(), clock, options, shapes, names, head));
-        let writer = Writer::new(Arc::clone(&shared), Log::new(head, dictionaries), fences, wal_pages);
-        Self::start(shared, writer, conn, reading, lock).map_err(|source| OpenError::Io { path: file, source })
+        let writer = Writer::new(Arc::clone(&shared), Log::new(head, dictionaries), fences, wal_pages, mover);
+        Self::start(shared, writer, conn, reading, lock).map_err(io)
     }
 
     fn start(

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     meta,
-    writer::{Writer, gated_checkpoint},
+    writer::{Writer, move_all},
 };
 
 /// Rows of one step.
@@ -111,7 +111,7 @@ pub(super) fn redact(conn: &Connection, w: &mut Writer, what: &Redact) -> rusqli
     let (done, more) = done?;
     if !more {
         // Moves the overwritten pages into the file; older copies in the WAL go when it starts anew.
-        gated_checkpoint(conn, &w.shared)?;
+        move_all(conn, w)?;
     }
     Ok((done, more))
 }

@@ -14,18 +14,10 @@ use rusqlite::{Connection, config::DbConfig};
 use super::{
     append::Log,
     group::{self, Outcome, Severity, Undone, severity},
+    mover::{Mover, checkpoint},
     queue::{Batch, Job, Work},
     shared::Shared,
 };
-
-/// Pages in the WAL (32 MiB) at which they are moved into the file: then a page that many commits changed is moved once.
-/// SQLite's own checkpoints would do the same within COMMIT, before the answers, and hide their errors: a failed sync has
-/// to stop the store.
-const WAL_PAGES: u64 = 8_000;
-/// Further pages after which that is tried again, where readers kept the WAL from starting anew.
-const WAL_STEP: u64 = 2_000;
-/// Pages (48 MiB) at which readers are held for a moment so that the WAL can start anew.
-const WAL_PAGES_HIGH: u64 = 12_000;
 
 /// What the writer knows beside its connection.
 pub(super) struct Writer {
@@ -37,14 +29,22 @@ pub(super) struct Writer {
     pub(super) erased_to: HashMap<Option<u32>, u64>,
     /// Pages in the WAL after the last commit, told by SQLite.
     wal_pages: Arc<AtomicU64>,
-    /// Pages at which to checkpoint next.
+    /// Pages at which to move them next.
     wal_next: u64,
+    mover: Mover,
     stopped: bool,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, log: Log, fences: HashMap<u16, u64>, wal_pages: Arc<AtomicU64>) -> Self {
-        Self { shared, log, fences, erased_to: HashMap::new(), wal_pages, wal_next: WAL_PAGES, stopped: false }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        log: Log,
+        fences: HashMap<u16, u64>,
+        wal_pages: Arc<AtomicU64>,
+        mover: Mover,
+    ) -> Self {
+        let wal_next = shared.options.wal_pages;
+        Self { shared, log, fences, erased_to: HashMap::new(), wal_pages, wal_next, mover, stopped: false }
     }
 
     /// Stops for good: the file or the disk can't be trusted any more.
@@ -73,6 +73,9 @@ impl Writer {
 pub(super) fn run(conn: &Connection, mut w: Writer) {
     let guard = Abandoned(Arc::clone(&w.shared));
     while serve(conn, &mut w, true) {}
+    if let Some(Err(error)) = w.mover.finished() {
+        w.judge(conn, &error);
+    }
     if w.stopped {
         // Closing would checkpoint, and so trust a disk that has just failed.
         let _ = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
@@ -195,32 +198,43 @@ fn answer_failed(job: Job, error: &rusqlite::Error) {
     }
 }
 
-/// Checkpoints keep the WAL at about 32 MiB until readers overlap without a pause: then it can't start anew and grows.
-/// From 48 MiB on, a checkpoint holds the readers back, and the next commit begins the WAL again.
+/// Keeps the WAL short. Most of it is moved beside the commits, what came meanwhile by the writer itself between two of them,
+/// and then the next commit begins the WAL again. Readers that overlap without a pause keep it from that, and it grows:
+/// from half as long again on, they are held back for a moment.
 fn tend_wal(conn: &Connection, w: &mut Writer) {
-    let pages = w.wal_pages.load(Ordering::Relaxed);
-    if pages < WAL_PAGES {
-        w.wal_next = WAL_PAGES;
+    let (pages, wanted) = (w.wal_pages.load(Ordering::Relaxed), w.shared.options.wal_pages);
+    if pages < wanted {
+        w.wal_next = wanted;
     }
-    if pages < w.wal_next {
-        return;
-    }
-    w.wal_next = pages + WAL_STEP;
-    let done = if pages < WAL_PAGES_HIGH { checkpoint(conn) } else { gated_checkpoint(conn, &w.shared) };
+    let is_long = pages >= w.wal_next && pages >= wanted + wanted / 2;
+    let moved = if is_long { w.mover.finished() } else { w.mover.outcome() };
+    let done = match moved {
+        Some(Err(error)) => Err(error),
+        _ if is_long => gated_checkpoint(conn, &w.shared),
+        Some(Ok(())) => checkpoint(conn).map(drop),
+        None if pages >= w.wal_next => return w.mover.ask(),
+        None => return,
+    };
+    // Tried again a little later where readers kept the WAL from starting anew.
+    w.wal_next = pages + wanted / 4;
     if let Err(error) = done {
         tracing::warn!(%error, "a checkpoint failed");
         w.judge(conn, &error);
     }
 }
 
-fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+/// Moves all of the WAL into the file, so that nothing is left of pages that were overwritten.
+pub(super) fn move_all(conn: &Connection, w: &mut Writer) -> rusqlite::Result<()> {
+    if let Some(moved) = w.mover.finished() {
+        moved?;
+    }
+    gated_checkpoint(conn, &w.shared)
 }
 
 /// Moves the whole WAL into the file while no reader of this process is in a page.
-pub(super) fn gated_checkpoint(conn: &Connection, shared: &Shared) -> rusqlite::Result<()> {
+fn gated_checkpoint(conn: &Connection, shared: &Shared) -> rusqlite::Result<()> {
     let _gate = shared.gate.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-    checkpoint(conn)
+    checkpoint(conn).map(drop)
 }
 
 fn truncate_wal(conn: &Connection, shared: &Shared) -> rusqlite::Result<()> {

@@ -98,7 +98,9 @@ async fn every_acknowledged_commit_survives_a_power_cut() {
         let mut random = Random(seed);
         let disk = Disk::register(&format!("cut-{seed}"), seed);
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { vfs: Some(disk.name()), ..SqliteOptions::default() };
+        // In most rounds the WAL is moved many times, beside the commits.
+        let wal_pages = 8 << random.below(8);
+        let options = SqliteOptions { vfs: Some(disk.name()), wal_pages, ..SqliteOptions::default() };
         let store = Arc::new(open_with(folder.path(), options));
         // From a handful of operations to several checkpoints.
         let scale = random.below(10);
@@ -122,22 +124,26 @@ async fn every_acknowledged_commit_survives_a_power_cut() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failed_sync_the_store_stops_and_what_was_acknowledged_stays() {
-    for seed in 100..106 {
+    for seed in 100..112 {
         let mut random = Random(seed);
         let disk = Disk::register(&format!("sync-{seed}"), seed);
         let folder = tempfile::tempdir().unwrap();
-        let options = SqliteOptions { vfs: Some(disk.name()), ..SqliteOptions::default() };
+        // A sync of the thread that moves the WAL may fail while the writer is about to make its own; those are no repetition.
+        let moves = seed >= 106;
+        let wal_pages = if moves { 8 } else { SqliteOptions::default().wal_pages };
+        let options = SqliteOptions { vfs: Some(disk.name()), wal_pages, ..SqliteOptions::default() };
         let store = Arc::new(open_with(folder.path(), options));
         disk.fail_sync_after(3 + random.below(200));
         let work = commit_until_it_fails(store.clone(), &mut random);
         let told = tokio::time::timeout(Duration::from_secs(60), work).await.unwrap();
         tokio::time::timeout(Duration::from_secs(10), store.fatal()).await.unwrap();
         assert_eq!(store.commit(Commit::default()).await, Err(CommitError::Closed));
-        assert_eq!(disk.syncs_after_the_failed_one(), 0, "a failed sync is never tried again");
+        let after = disk.syncs_after_the_failed_one();
+        assert!(after <= if moves { 2 } else { 0 }, "a failed sync is never tried again: {after}");
         let restored = tempfile::tempdir().unwrap();
         disk.write_out(restored.path(), false);
         drop(store);
-        assert_eq!(disk.syncs_after_the_failed_one(), 0, "nor when the store is closed");
+        assert_eq!(disk.syncs_after_the_failed_one(), after, "nor when the store is closed");
         check(restored.path(), &told).await;
     }
 }

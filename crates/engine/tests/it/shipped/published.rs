@@ -182,7 +182,7 @@ async fn the_vendors_printed_headers_are_sent() {
             "issue.create",
             vec![("accept", "application/vnd.github+json"), ("x-github-api-version", "2022-11-28")],
         ),
-        ("linkedin", "post.create", vec![("x-restli-protocol-version", "2.0.0"), ("linkedin-version", "202601")]),
+        ("linkedin", "post.create", vec![("x-restli-protocol-version", "2.0.0"), ("linkedin-version", "202607")]),
         ("discord", "message.create", vec![("authorization", "Bot MTIz.abc")]),
         ("twilio", "message.send", vec![("authorization", "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTp0")]),
         ("opensolar", "project.list", vec![("authorization", "Bearer d7e1")]),
