@@ -747,8 +747,7 @@ class _EventSocket:
             try:
                 await self._session()
             except aiohttp.WSServerHandshakeError as error:
-                text = f"the hub refused the WebSocket: {error.status} {error.message}"
-                self._failure = NexusError(text, status=error.status)
+                self._failure = await self._refusal(error)
                 if error.status in (401, 403, 404):
                     return
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
@@ -766,6 +765,26 @@ class _EventSocket:
                     waiting.set_result(None)
             attempt += 1
             await asyncio.sleep(_pause(attempt))
+
+    async def _refusal(self, error: aiohttp.WSServerHandshakeError) -> NexusError:
+        """Why the hub refused the WebSocket. The library throws away what it said, so it is asked once more, plainly: who
+        asks is looked at before what for."""
+        text = f"the hub refused the WebSocket with status {error.status}"
+        try:
+            await self._client.request("GET", "/ws", repeat=False)
+        except NexusError as told:
+            if told.status == error.status:
+                return NexusError(
+                    f"the hub refused the WebSocket: {told.message}",
+                    status=told.status,
+                    code=told.code,
+                    details=told.details,
+                    retryable=told.retryable,
+                    retry_after=told.retry_after,
+                    request_id=told.request_id,
+                    body=told.body,
+                )
+        return NexusError(text, status=error.status)
 
     async def _session(self) -> None:
         address = "ws" + self._client.base_url[len("http") :] + "/ws"

@@ -31,7 +31,7 @@ use crate::{
 
 mod tokens;
 
-pub use self::tokens::token_commands;
+pub use self::tokens::{is_about_itself, token_commands};
 
 /// How often a decision is made anew when what it relied on changed meanwhile.
 const ATTEMPTS: usize = 5;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use nexus_core::access::SCOPES;
+use nexus_engine::tokens::Grace;
 
 use crate::{
     cli::Global,
@@ -50,8 +51,8 @@ pub(crate) enum Command {
     Rotate {
         /// Its id
         id: String,
-        /// How many seconds the old one goes on [default: 60]
-        #[arg(long, value_name = "SECONDS")]
+        /// How many seconds the old one goes on, at most 30 days [default: 60]
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=i64::from(Grace::MOST_SECONDS)))]
         grace: Option<u32>,
         /// File with the new value, where the hub can't make it (a provider's key, the public part of a pair)
         #[arg(long, value_name = "FILE")]
