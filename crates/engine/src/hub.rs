@@ -222,6 +222,12 @@ impl Hub {
         tokens.authenticate(presented).or_else(|| jwts.recognise(presented))
     }
 
+    /// When a proof that holds now will end by itself.
+    pub fn ends(&self, presented: &str) -> Option<Timestamp> {
+        let Credentials { tokens, jwts, .. } = &self.0.credentials;
+        if presented.starts_with("nxs_") { tokens.ends(presented) } else { jwts.ends(presented) }
+    }
+
     /// Who shows this token, be it one of the hub's own or a JSON Web Token.
     pub async fn authenticate(&self, presented: &str) -> Result<Arc<Principal>, Problem> {
         if presented.starts_with("nxs_") {

@@ -6,6 +6,7 @@ use nexus_core::{
     access::Principal,
     chain::Checkpoint,
     event::Data,
+    problem::Code,
     store::{Appended, Store, StoreError},
     topic::{Topic, TopicFilter},
 };
@@ -442,7 +443,10 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires_or_is_revoked() {
     let made = rig.hub.tokens().create(new("lasting", "admin", None), &admin()).await.expect("made");
     let secret = made.secret.expect("shown once");
     assert!(rig.hub.tokens().authenticate(&secret).is_some());
-    rig.hub.tokens().revoke(&made.value.id, Some("lost".into()), &admin()).await.expect("revoked");
+    let last = rig.hub.credentials().revoke(&made.value.id, None, &admin()).await.expect_err("the last way in");
+    assert_eq!(last.code, Code::Conflict);
+    rig.hub.tokens().create(new("another", "admin", None), &admin()).await.expect("made");
+    rig.hub.credentials().revoke(&made.value.id, Some("lost".into()), &admin()).await.expect("revoked");
     assert!(rig.hub.tokens().authenticate(&secret).is_none());
     let rig = rig.restart().await;
     assert!(rig.hub.tokens().authenticate(&secret).is_none(), "also after a restart");
