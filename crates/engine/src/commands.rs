@@ -31,7 +31,7 @@ use crate::{
 
 mod tokens;
 
-pub use self::tokens::token_commands;
+pub use self::tokens::{is_about_itself, token_commands};
 
 /// Records that are forgotten in one commit.
 const SWEPT: usize = 200;

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::{
     desk::{Desk, check_name},
     plan::Plan,
-    tokens::{ApiToken, MAX_GRACE},
+    tokens::{ApiToken, Grace},
     vault::Vault,
 };
 
@@ -293,16 +293,13 @@ impl Jwts {
     pub fn plan_rotate(
         self: &Arc<Self>,
         id: &str,
-        grace: Duration,
+        grace: Grace,
         key: Option<String>,
         by: &Principal,
     ) -> Result<Plan<ApiToken>, Problem> {
         by.demand("admin")?;
         let (mut old, version) = self.find(id)?;
         let now = self.desk.now();
-        if grace > MAX_GRACE {
-            return Err(Problem::field("graceSeconds", format!("at most {} are possible", MAX_GRACE.as_secs())));
-        }
         if !old.is_in_force(now) || old.rotated_to.is_some() {
             return Err(Problem::new(Code::Conflict, format!("key {id:?} is no longer the one in force")));
         }
@@ -310,7 +307,7 @@ impl Jwts {
         let (mut new, secret, made) = self.make(old.name.clone(), old.algorithm, key, life)?;
         new.rotated_from = Some(old.id.clone());
         old.rotated_to = Some(new.id.clone());
-        let end = now.plus(grace);
+        let end = now.plus(grace.lasts());
         old.expires_at = Some(old.expires_at.map_or(end, |at| at.min(end)));
         let detail = json!({"id": old.id, "name": old.name, "kind": "jwt_key", "to": new.id});
         Ok(self.plan(vec![(new, 0, Some(secret)), (old, version, None)], by, "token.rotated", &detail)?.showing(made))

@@ -27,21 +27,19 @@ use crate::{
     plan::Plan,
 };
 
+mod grace;
 mod kinds;
 mod stored;
 mod uses;
 
 pub(crate) use self::stored::Life;
 pub use self::{
+    grace::Grace,
     kinds::{Credentials, Rotation},
     stored::{ApiToken, Kind, Status, StoredToken},
     uses::TokenUse,
 };
 
-/// How long a rotated token goes on where nobody says.
-pub const DEFAULT_GRACE: Duration = Duration::from_secs(60);
-/// Longest grace period.
-pub const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a token that ended is still shown; then it is forgotten, so that rotating every hour fills nothing.
 const HISTORY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Tokens in all; one more is refused (409).
@@ -200,7 +198,7 @@ impl Tokens {
 
     /// A new token takes the place of `id`, with its name, its scopes and the length of its life; the old one goes on for
     /// `grace`. A token may rotate itself; another one only by who could have made it.
-    pub fn plan_rotate(self: &Arc<Self>, id: &str, grace: Duration, by: &Principal) -> Result<Plan<ApiToken>, Problem> {
+    pub fn plan_rotate(self: &Arc<Self>, id: &str, grace: Grace, by: &Principal) -> Result<Plan<ApiToken>, Problem> {
         if !by.is_token(id) {
             by.demand("tokens:write")?;
         }
@@ -209,9 +207,6 @@ impl Tokens {
             check_scopes(&old.scopes, &[], by)?;
         }
         let now = self.desk.now();
-        if grace > MAX_GRACE {
-            return Err(Problem::field("graceSeconds", format!("at most {} are possible", MAX_GRACE.as_secs())));
-        }
         if !old.is_in_force(now) || old.rotated_to.is_some() {
             let status = serde_json::to_value(old.status(now)).unwrap_or_default();
             let message = format!("token {id:?} is {}; make a new one", status.as_str().unwrap_or_default());
@@ -227,6 +222,7 @@ impl Tokens {
         token.line = Some(old.line.clone().unwrap_or_else(|| old.id.clone()));
         token.rotated_from = Some(old.id.clone());
         old.rotated_to = Some(token.id.clone());
+        let grace = grace.lasts();
         let end = now.plus(grace);
         old.expires_at = Some(old.expires_at.map_or(end, |at| at.min(end)));
         let detail = json!({"id": old.id, "name": old.name, "to": token.id, "graceSeconds": grace.as_secs()});

@@ -91,9 +91,10 @@ impl Call {
             .ok_or_else(|| malformed(format!("the path's {name} is not UTF-8 when decoded")))
     }
 
-    /// The query, parsed; unknown and repeated names are refused where the route declares its parameters.
+    /// The query, parsed; unknown names are refused where the route is exact about them.
     pub(crate) fn query(&self) -> Result<Query, Problem> {
-        Query::parse(self.parts.uri.query().unwrap_or_default(), self.route.query)
+        let text = self.parts.uri.query().unwrap_or_default();
+        if self.route.is_exact() { Query::exact(text, self.route.query) } else { Query::parse(text) }
     }
 
     /// The whole body, at most `limit` bytes and within the time for bodies.

@@ -182,6 +182,10 @@ impl Gate {
         // Who could not prove who they are is counted by address, so that secrets can't be tried without end.
         self.count(route, &call, who.as_ref().ok().and_then(Option::as_ref))?;
         call.who = who?;
+        if route.query.is_empty() && route.is_exact() {
+            // Its handler has no reason to look.
+            call.query()?;
+        }
         match route.audit {
             Audit::Writes(_) | Audit::Commands => self.finish(call).await,
             Audit::Reads | Audit::Event | Audit::Transient => (route.handler)(call).await,

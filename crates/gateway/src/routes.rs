@@ -183,6 +183,13 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
 }
 
 impl Route {
+    /// Whether a parameter that it does not know is refused: where it knows any, and wherever the API is read. Whoever
+    /// else calls may bring parameters of their own: providers to webhooks and back from a consent, probes of health.
+    pub(crate) fn is_exact(&self) -> bool {
+        let reads = self.method == Method::GET && self.path.starts_with("/api/v1/") && self.rate != Rate::Free;
+        !self.query.is_empty() || reads
+    }
+
     const fn about(mut self, group: &'static str, summary: &'static str) -> Self {
         self.group = group;
         self.summary = summary;

@@ -2,7 +2,7 @@
 //! platforms. What rotating and revoking mean for each is decided here; each desk does it. Those that are kept elsewhere (secrets in the
 //! environment, the keys of a key set) are listed by name and changed where they are.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use nexus_core::{
     access::{Principal, Scope},
@@ -12,7 +12,7 @@ use nexus_core::{
 };
 use ring::digest;
 
-use super::{ApiToken, DEFAULT_GRACE, Kind, Life, NewToken, Status, Tokens};
+use super::{ApiToken, Grace, Kind, Life, NewToken, Status, Tokens};
 use crate::{
     connectors::{
         Connections,
@@ -29,8 +29,8 @@ use crate::{
 /// How a credential is to be rotated.
 #[derive(Clone, Debug, Default)]
 pub struct Rotation {
-    /// How long the old one goes on; [`DEFAULT_GRACE`] when absent.
-    pub grace: Option<Duration>,
+    /// How long the old one goes on.
+    pub grace: Grace,
     /// The new value, where the hub can't make it: a provider's key, the public part of a pair.
     pub key: Option<String>,
 }
@@ -209,7 +209,7 @@ impl Credentials {
         if !by.is_token(id) {
             by.demand("tokens:write")?;
         }
-        let grace = how.grace.unwrap_or(DEFAULT_GRACE);
+        let grace = how.grace;
         match self.find(id)? {
             Found::Token if how.key.is_some() => {
                 Err(Problem::field("key", "the hub makes the new token itself; leave it out"))
@@ -218,7 +218,7 @@ impl Credentials {
             Found::Key => self.jwts.plan_rotate(id, grace, how.key, by),
             Found::Node { source, .. } => {
                 by.demand("sources:write")?;
-                let plan = self.sources.plan_secret(&source.id, how.key, Some(grace), by)?;
+                let plan = self.sources.plan_secret(&source.id, how.key, Some(grace.lasts()), by)?;
                 self.told("token.rotated", plan, |own, source| {
                     source.secrets.first().map(|secret| own.node(source, secret))
                 })

@@ -9,7 +9,7 @@ use nexus_core::{
     store::Commit,
     time::Timestamp,
 };
-use nexus_engine::delivery::attempt::{Handed, Handler, Unhandled};
+use nexus_engine::delivery::handler::{Handed, Handler, Unhandled};
 use serde_json::{Value, json};
 
 use super::{

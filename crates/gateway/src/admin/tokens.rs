@@ -1,11 +1,9 @@
 //! Tokens and other credentials, tickets and named secrets.
 
-use std::time::Duration;
-
 use nexus_core::{access::Scope, problem::Problem, time::Timestamp};
 use nexus_engine::{
     jwt::{Algorithm, NewKey},
-    tokens::{Kind, NewToken, Rotation},
+    tokens::{Grace, Kind, NewToken, Rotation},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -60,7 +58,7 @@ struct Patch {
 #[serde(deny_unknown_fields)]
 struct Rotate {
     #[serde(default, rename = "graceSeconds", alias = "grace_seconds")]
-    grace_seconds: Option<u32>,
+    grace_seconds: Option<Grace>,
     #[serde(default)]
     key: Option<Key>,
 }
@@ -140,8 +138,7 @@ pub(crate) async fn update(mut call: Call) -> Result<Answer, Problem> {
 /// `POST /api/v1/tokens/{id}/rotate`.
 pub(crate) async fn rotate(mut call: Call) -> Result<Answer, Problem> {
     let Rotate { grace_seconds, key } = call.json().await?;
-    let grace = grace_seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    let how = Rotation { grace, key: key.map(Key::text) };
+    let how = Rotation { grace: grace_seconds.unwrap_or_default(), key: key.map(Key::text) };
     let done = call.hub().credentials().rotate(&call.param("id")?, how, call.principal()?).await?;
     with(&done.value, "token", done.secret)
 }

@@ -144,7 +144,7 @@ impl Session {
                 self.over_rate += 1;
                 self.gate.metrics.refused(Code::RateLimited);
                 let message = format!("more than {} frames", self.gate.config.frame_rate);
-                self.say(socket, protocol::refusal(&id, &Problem::new(Code::RateLimited, message))).await
+                self.say(socket, protocol::refusal(&id, &Problem::new(Code::RateLimited, message).into())).await
             }
             message => {
                 self.over_rate = if over { self.over_rate + 1 } else { 0 };
@@ -201,7 +201,7 @@ impl Session {
             asked.prepare()
         } else {
             let message = format!("one socket has at most {GRAPHQL_OPERATIONS} operations at once");
-            Err(Problem::new(Code::TooLarge, message))
+            Err(Problem::new(Code::TooLarge, message).into())
         };
         match ready {
             Ok(ready) => {
@@ -209,9 +209,9 @@ impl Session {
                 self.operations.push(Operation { id, answers, began: false });
                 Ok(None)
             }
-            Err(problem) => {
-                self.gate.metrics.refused(problem.code);
-                Ok(Some(protocol::refusal(&id, &problem)))
+            Err(unfit) => {
+                self.gate.metrics.refused(unfit.problem.code);
+                Ok(Some(protocol::refusal(&id, &unfit)))
             }
         }
     }

@@ -300,6 +300,7 @@ impl Session {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
         }
+        self.sight.permit(subs.iter().map(|sub| &sub.filter))?;
         self.add(subs, since)
     }
 
@@ -376,7 +377,7 @@ impl Session {
                 let now = self.gate.hub.clock().now();
                 for dialect in [Dialect::Neo, Dialect::Core, Dialect::Kyros] {
                     if subs.iter().any(|sub| sub.dialect == dialect) {
-                        frames.push(text(frame_out::gap(dialect, from, to, reason, now).into()));
+                        frames.push(text(frame_out::gap(dialect, from, to, &reason, now).into()));
                     }
                 }
             }

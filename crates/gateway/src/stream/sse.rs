@@ -76,11 +76,13 @@ pub(crate) fn start(call: Call, query: &Query, wants: Wants) -> Result<Answer, P
     };
     let who = call.who.clone().ok_or_else(|| Problem::new(Code::Unauthenticated, "a token is needed"))?;
     let sight = Sight::of(&who.principal);
-    if let Wants::Changes(keys) = &wants {
-        keys.permit(&sight)?;
-    } else if sight.is_blind() {
-        let message = format!("{} lacks the scope events:read", who.principal.name);
-        return Err(Problem::new(Code::Forbidden, message));
+    match &wants {
+        Wants::Changes(keys) => keys.permit(&sight)?,
+        Wants::Topics(_) if sight.is_blind() => {
+            let message = format!("{} lacks the scope events:read", who.principal.name);
+            return Err(Problem::new(Code::Forbidden, message));
+        }
+        Wants::Topics(filters) => sight.permit(filters)?,
     }
     let Some(counted) = call.gate.metrics.stream("sse", call.gate.config.sockets) else {
         return Err(Problem::new(Code::Unavailable, "too many streams are open; try again later"));

@@ -74,6 +74,53 @@ async fn the_envelope_is_json_and_proved() {
     rig.stop().await;
 }
 
+#[tokio::test]
+async fn a_token_rotates_and_revokes_itself_without_a_scope_and_nothing_else() {
+    let rig = Rig::new().await;
+    let by = async |token: &str, kind: &str, payload: Value| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = json!({"type": kind, "payload": payload, "correlationId": format!("{kind} {payload}")});
+        rig.send("POST", "/api/v1/commands", &headers, body.to_string().as_bytes()).await
+    };
+    let token = rig.token("ci", &["events:read"]).await;
+    let other = rig.token("other", &["events:read"]).await;
+    let id = |name: &str| rig.hub.tokens().list().iter().find(|t| t.name == name).expect("there").id.clone();
+    let (own, others) = (id("ci"), id("other"));
+    for (kind, payload) in [
+        ("token.rotate", json!({"tokenId": others})),
+        ("token.revoke", json!({"tokenId": others})),
+        ("token.rotate", json!({"tokenId": [own]})),
+        ("token.rotate", json!({"id": own})),
+        ("token.create", json!({"tokenId": own, "name": "x", "scopes": ["events:read"]})),
+        ("lead.fly", json!({"tokenId": own})),
+    ] {
+        let refused = by(&token, kind, payload.clone()).await;
+        assert_eq!(refused.refusal(), (403, "FORBIDDEN"), "{kind} {payload}: {}", refused.text);
+        assert!(refused.text.contains("lacks the scope commands"), "{}", refused.text);
+    }
+    let wrong = by(&token, "token.rotate", json!({"tokenId": own, "graceSeconds": 2_592_001})).await;
+    assert_eq!(wrong.refusal(), (422, "INVALID"), "{}", wrong.text);
+    let range = "must be a whole number of seconds from 0 to 2592000 (30 days), not 2592001";
+    assert_eq!(wrong.body["details"]["payload.graceSeconds"], range, "{}", wrong.text);
+    let rotated = by(&token, "token.rotate", json!({"tokenId": own, "graceSeconds": 600})).await;
+    assert_eq!(rotated.status, 200, "{}", rotated.text);
+    let again = by(&token, "token.rotate", json!({"tokenId": own, "graceSeconds": 600})).await;
+    assert_eq!((again.status.as_u16(), &again.body["data"]), (200, &rotated.body["data"]), "once, however often");
+    let next = rotated.body["data"]["token"].as_str().expect("shown once").to_owned();
+    let next_id = rotated.body["data"]["id"].as_str().expect("an id").to_owned();
+    let revoked = by(&next, "token.revoke", json!({"tokenId": next_id})).await;
+    assert_eq!(
+        (revoked.status.as_u16(), &revoked.body["data"]["status"]),
+        (200, &json!("revoked")),
+        "{}",
+        revoked.text
+    );
+    assert_eq!(by(&next, "token.revoke", json!({"tokenId": next_id})).await.status, 401);
+    assert_eq!(by(&other, "token.revoke", json!({"tokenId": others})).await.status, 200);
+    rig.stop().await;
+}
+
 /// K-010
 #[tokio::test]
 async fn the_same_id_and_body_have_one_effect_and_another_body_is_refused() {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use nexus_core::access::SCOPES;
+use nexus_engine::tokens::Grace;
 
 use crate::{
     cli::Global,
@@ -52,7 +53,7 @@ pub(crate) enum Command {
     Rotate {
         /// Its id
         id: String,
-        /// How long the old one goes on, for example 90, 5m or 12h [default: 60s]
+        /// How long the old one goes on, for example 90, 5m or 12h, at most 30d [default: 60s]
         #[arg(long, value_name = "TIME", value_parser = seconds)]
         grace: Option<u32>,
         /// File with the new value, where the hub can't make it (a provider's key, the public part of a pair)
@@ -96,7 +97,11 @@ fn seconds(text: &str) -> Result<u32, String> {
         Ok(seconds) => seconds,
         Err(_) => nexus_core::retry::parse_duration(text)?.as_millis().div_ceil(1_000),
     };
-    u32::try_from(whole).map_err(|_| format!("{text:?} is too long; 30d is the longest grace"))
+    let most = u128::from(Grace::MOST_SECONDS);
+    u32::try_from(whole.min(most + 1))
+        .ok()
+        .filter(|_| whole <= most)
+        .ok_or_else(|| format!("{text:?} is too long; at most 30d"))
 }
 
 /// The key in a file, without the line's end.
