@@ -59,7 +59,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .audit(Audit::Writes("flow.published"))
         .takes(DOCUMENT)
         .gives(json("Flow"))
-        .creates(),
+        .creates_or_finds(),
     route(Method::POST, "/api/v1/flows/check", "check_flow", |c| Box::pin(flows::check(c)))
         .about(GROUP, "Check a document as publishing does, and change nothing")
         .may("flows:read")
@@ -107,7 +107,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .query(START)
         .takes(&[json("NewRun")])
         .gives(json("Run"))
-        .creates(),
+        .creates_or_finds(),
     route(Method::GET, "/api/v1/runs", "list_runs", |c| Box::pin(flows::runs(c)))
         .about(GROUP, "Runs, the newest first, and what each waits for")
         .may("flows:read")

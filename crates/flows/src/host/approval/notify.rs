@@ -145,7 +145,7 @@ impl Flows {
             strict: false,
             window: IDEMPOTENCY_WINDOW,
         });
-        let stored = self.inner.hub.publish(event).await.map_err(|problem| refusal(&problem))?;
+        let stored = self.inner.hub.publish_own(event).await.map_err(|problem| refusal(&problem))?;
         Ok(stored.id.to_string())
     }
 
