@@ -13,6 +13,7 @@ use nexus_core::{
     event::{NewEvent, StoredEvent},
     id::EventId,
     limits::EVENT_DEPTH,
+    own,
     problem::{Code, Problem},
     store::{Appended, Commit, EventPage, EventQuery},
     time::{Clock, Timestamp},
@@ -205,6 +206,12 @@ impl Hub {
         tokens.authenticate(presented).or_else(|| jwts.recognise(presented))
     }
 
+    /// When a proof that holds now will end by itself.
+    pub fn ends(&self, presented: &str) -> Option<Timestamp> {
+        let Credentials { tokens, jwts, .. } = &self.0.credentials;
+        if presented.starts_with("nxs_") { tokens.ends(presented) } else { jwts.ends(presented) }
+    }
+
     /// Who shows this token, be it one of the hub's own or a JSON Web Token.
     pub async fn authenticate(&self, presented: &str) -> Result<Arc<Principal>, Problem> {
         if presented.starts_with("nxs_") {
@@ -279,12 +286,23 @@ impl Hub {
 
     /// Stores an event. `Ok` means it is on disk.
     pub async fn publish(&self, event: NewEvent) -> Result<Appended, Problem> {
-        let done = self.publish_all(vec![event]).await?;
+        own::refuse(&event.topic)?;
+        self.publish_own(event).await
+    }
+
+    /// Stores an event that may be the hub's own word about itself. No door leads here.
+    pub async fn publish_own(&self, event: NewEvent) -> Result<Appended, Problem> {
+        let done = self.store_all(vec![event]).await?;
         done.first().copied().ok_or_else(|| Problem::new(Code::Internal, "the commit stored nothing"))
     }
 
-    /// Stores events, all or none.
+    /// Stores events of others, all or none; what only the hub may say is refused.
     pub async fn publish_all(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, Problem> {
+        events.iter().try_for_each(|event| own::refuse(&event.topic))?;
+        self.store_all(events).await
+    }
+
+    async fn store_all(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, Problem> {
         if let Some(deep) = events.iter().find(|e| e.depth > EVENT_DEPTH) {
             let message = format!(
                 "{} would be step {} of one chain of cause and effect; chains end at {EVENT_DEPTH}, as this looks like a loop",

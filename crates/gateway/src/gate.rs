@@ -31,6 +31,12 @@ use crate::{
     routes::{Audit, Auth, Envelope, Found, Rate, Route, Router},
 };
 
+mod shape;
+
+fn nothing_at(path: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is nothing at {path}; /openapi.json lists what there is"))
+}
+
 /// What all requests share.
 pub(crate) struct Gate {
     /// The hub behind the doors.
@@ -91,7 +97,10 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, &self.ids);
         let origin = self.cors.origin(&parts.headers);
-        let found = self.router.find(&parts.method, parts.uri.path());
+        let found = match shape::check(&parts) {
+            Ok(()) => self.router.find(&parts.method, parts.uri.path()),
+            Err(problem) => Found::Unfit(problem),
+        };
         let mut number = None;
         let mut span = None;
         let standing = Arc::new(OnceLock::new());
@@ -124,12 +133,8 @@ impl Gate {
                 cors::options(&parts.headers, origin.is_some(), &allow)
             }
             Found::Methods(allow) => self.wrong_method(&parts, &allow, &id),
-            Found::Nothing => {
-                let path = parts.uri.path();
-                let message = format!("there is nothing at {path}; /openapi.json lists what there is");
-                let problem = Problem::new(Code::NotFound, message);
-                self.refuse(&problem, Envelope::of_path(path), path, &id, self.hub.clock().now())
-            }
+            Found::Nothing => self.refused_at(&parts, &nothing_at(parts.uri.path()), &id),
+            Found::Unfit(problem) => self.refused_at(&parts, &problem, &id),
         };
         response.headers_mut().insert(&REQUEST_ID, id.header());
         if let Some(standing) = standing.get() {
@@ -150,6 +155,12 @@ impl Gate {
             self.hub.tracer().end(span, attributes, error);
         }
         Ok(response)
+    }
+
+    /// A refusal where no route is known.
+    fn refused_at(&self, parts: &http::request::Parts, problem: &Problem, id: &RequestId) -> Response<Body> {
+        let path = parts.uri.path();
+        self.refuse(problem, Envelope::of_path(path), path, id, self.hub.clock().now())
     }
 
     /// Begins the span of a request that may bring events. It takes the caller's place in the request's trace context,

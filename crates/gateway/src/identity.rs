@@ -40,6 +40,11 @@ impl Presented {
         self.token.as_deref().is_none_or(|token| hub.recognise(token).is_some())
     }
 
+    /// When the proof ends, where that is known: a token's own end, that of its grace, or its key's.
+    pub(crate) fn ends(&self, hub: &Hub) -> Option<Timestamp> {
+        hub.ends(self.token.as_deref()?)
+    }
+
     /// Asks again what the proof allows. False when it no longer holds.
     pub(crate) fn renew(&mut self, hub: &Hub) -> bool {
         let Some(token) = self.token.as_deref() else { return true };

@@ -107,7 +107,11 @@ fn parameters(route: &Route) -> Vec<Value> {
         .iter()
         .filter(|p| !(matches!(route.auth, Auth::Socket | Auth::Watch) && ["token", "ticket"].contains(&p.name)))
         .map(|p| json!({"name": p.name, "in": "query", "description": p.about, "schema": {"type": "string"}}));
-    in_path.chain(in_query).collect()
+    let in_header = route
+        .headers
+        .iter()
+        .map(|p| json!({"name": p.name, "in": "header", "description": p.about, "schema": {"type": "string"}}));
+    in_path.chain(in_query).chain(in_header).collect()
 }
 
 fn responses(route: &Route) -> Value {
@@ -129,7 +133,10 @@ fn responses(route: &Route) -> Value {
         if route.creates {
             all.insert("201".into(), json!({"description": "Stored", "content": body["content"].clone()}));
         }
-        if !route.creates || route.name == "start_replay" {
+        if route.again {
+            body["description"] = "Nothing new was stored".into();
+        }
+        if !route.creates || route.again {
             all.insert("200".into(), body);
         }
     }

@@ -98,7 +98,7 @@ pub(crate) enum Audit {
     Transient,
 }
 
-/// A parameter of the query.
+/// A parameter of the query, or a header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
     /// Its name.
@@ -143,6 +143,8 @@ pub(crate) struct Route {
     pub(crate) audit: Audit,
     /// Parameters of the query.
     pub(crate) query: &'static [Param],
+    /// Headers of its own.
+    pub(crate) headers: &'static [Param],
     /// Bodies it takes; none = it takes none.
     pub(crate) takes: &'static [Shape],
     /// What it answers.
@@ -151,6 +153,8 @@ pub(crate) struct Route {
     pub(crate) also: &'static [Shape],
     /// It answers 201 when it stored something new.
     pub(crate) creates: bool,
+    /// It also answers 200, when nothing new was stored.
+    pub(crate) again: bool,
     /// What answers.
     pub(crate) handler: fn(Call) -> Answering,
 }
@@ -168,10 +172,12 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
         envelope: Envelope::Enveloped,
         audit: Audit::Reads,
         query: &[],
+        headers: &[],
         takes: &[],
         gives: json("Anything"),
         also: &[],
         creates: false,
+        again: false,
         handler,
     }
 }
@@ -225,6 +231,11 @@ impl Route {
         self
     }
 
+    const fn headers(mut self, headers: &'static [Param]) -> Self {
+        self.headers = headers;
+        self
+    }
+
     const fn takes(mut self, takes: &'static [Shape]) -> Self {
         self.takes = takes;
         self
@@ -243,6 +254,12 @@ impl Route {
     const fn creates(mut self) -> Self {
         self.creates = true;
         self
+    }
+
+    /// 201 for what is new, 200 for what was there or is only counted.
+    const fn creates_or_finds(mut self) -> Self {
+        self.again = true;
+        self.creates()
     }
 }
 
@@ -279,6 +296,8 @@ pub(crate) enum Found {
     Methods(String),
     /// No such path.
     Nothing,
+    /// It was not looked for: the request's head is ambiguous.
+    Unfit(Problem),
 }
 
 /// Raw values of path parameters.

@@ -9,6 +9,7 @@ use nexus_core::{
 use nexus_engine::tail::Start;
 
 mod consuming;
+pub(crate) mod ending;
 pub(crate) mod frame_in;
 pub(crate) mod frame_out;
 mod session;

@@ -88,14 +88,8 @@ impl CommandType for Create {
 
     async fn decide(&self, by: &Principal, command: &Command) -> Result<Plan<Value>, Problem> {
         let CreatePayload { name, scopes, expires_at } = command.read()?;
-        let expires_at = expires_at.map(|text| {
-            Timestamp::parse(&text).ok_or_else(|| {
-                Problem::field(
-                    "payload.expiresAt",
-                    format!("{text:?} is no time; write for example 2026-12-31T00:00:00Z"),
-                )
-            })
-        });
+        let read = |text: String| Timestamp::read(&text).map_err(|wrong| Problem::field("payload.expiresAt", wrong));
+        let expires_at = expires_at.map(read);
         let new = NewToken { name, scopes, expires_at: expires_at.transpose()? };
         shown(self.0.tokens.plan_create(new, by)?)
     }

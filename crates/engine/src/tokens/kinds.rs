@@ -7,6 +7,7 @@ use std::sync::Arc;
 use nexus_core::{
     access::{Principal, Scope},
     problem::{Code, Problem},
+    store::CommitError,
     time::Timestamp,
 };
 use ring::digest;
@@ -17,7 +18,7 @@ use crate::{
         Connections,
         connection::{Connection, State},
     },
-    desk::Created,
+    desk::{ATTEMPTS, Created, refused},
     jwt::{Jwts, NewKey},
     plan::Plan,
     source::{SecretInfo, Source},
@@ -170,7 +171,10 @@ impl Credentials {
     /// Gives a token other scopes.
     pub async fn change(&self, id: &str, scopes: Vec<Scope>, by: &Principal) -> Result<ApiToken, Problem> {
         match self.find(id)? {
-            Found::Token => self.tokens.change(id, scopes, by).await,
+            Found::Token => {
+                let decide = || self.tokens.plan_change(id, scopes.clone(), self.jwts.opens_a_door(), by);
+                Ok(self.until_it_holds(decide).await?.value)
+            }
             Found::Key | Found::Node { .. } | Found::Named(..) | Found::Connection(_) | Found::Elsewhere(_) => {
                 Err(Problem::new(Code::Conflict, format!("{id:?} is no token of the hub's own: it has no scopes")))
             }
@@ -179,12 +183,24 @@ impl Credentials {
 
     /// Rotates one.
     pub async fn rotate(&self, id: &str, how: Rotation, by: &Principal) -> Result<Created<ApiToken>, Problem> {
-        self.plan_rotate(id, how, by)?.carry_out(&self.tokens.desk).await
+        self.until_it_holds(|| self.plan_rotate(id, how.clone(), by)).await
     }
 
     /// Revokes one.
     pub async fn revoke(&self, id: &str, reason: Option<String>, by: &Principal) -> Result<ApiToken, Problem> {
-        Ok(self.plan_revoke(id, reason, by)?.carry_out(&self.tokens.desk).await?.value)
+        Ok(self.until_it_holds(|| self.plan_revoke(id, reason.clone(), by)).await?.value)
+    }
+
+    /// Decides again where what was decided on changed meanwhile: who revokes a token that is being rotated means it.
+    async fn until_it_holds<T>(&self, decide: impl Fn() -> Result<Plan<T>, Problem>) -> Result<Created<T>, Problem> {
+        let desk = &self.tokens.desk;
+        for attempt in 0..ATTEMPTS {
+            match decide()?.try_out(desk).await {
+                Err(CommitError::Conflict { .. } | CommitError::Timer(_)) => desk.let_pass(attempt).await,
+                done => return done.map_err(|error| refused(&error)),
+            }
+        }
+        decide()?.carry_out(desk).await
     }
 
     /// See [`Self::rotate`]. A token and a node secret get a new value; a provider's key gets the one that is given, at
@@ -229,7 +245,7 @@ impl Credentials {
             by.demand("tokens:write")?;
         }
         match self.find(id)? {
-            Found::Token => self.tokens.plan_revoke(id, reason, by),
+            Found::Token => self.tokens.plan_revoke(id, reason, self.jwts.opens_a_door(), by),
             Found::Key => self.jwts.plan_revoke(id, reason, by),
             Found::Node { source, secret } => {
                 by.demand("sources:write")?;

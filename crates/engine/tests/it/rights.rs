@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use nexus_core::topic::{Topic, TopicFilter};
+use nexus_core::{
+    problem::Code,
+    topic::{Topic, TopicFilter},
+};
 use nexus_engine::tokens::NewToken;
 use serde_json::json;
 
@@ -29,7 +32,10 @@ async fn a_token_opens_what_its_scopes_say_until_it_expires_or_is_revoked() {
     let made = rig.hub.tokens().create(new("lasting", "admin", None), &admin()).await.expect("made");
     let secret = made.secret.expect("shown once");
     assert!(rig.hub.tokens().authenticate(&secret).is_some());
-    rig.hub.tokens().revoke(&made.value.id, Some("lost".into()), &admin()).await.expect("revoked");
+    let last = rig.hub.credentials().revoke(&made.value.id, None, &admin()).await.expect_err("the last way in");
+    assert_eq!(last.code, Code::Conflict);
+    rig.hub.tokens().create(new("another", "admin", None), &admin()).await.expect("made");
+    rig.hub.credentials().revoke(&made.value.id, Some("lost".into()), &admin()).await.expect("revoked");
     assert!(rig.hub.tokens().authenticate(&secret).is_none());
     let rig = rig.restart().await;
     assert!(rig.hub.tokens().authenticate(&secret).is_none(), "also after a restart");

@@ -70,6 +70,11 @@ struct Reason {
     reason: Option<String>,
 }
 
+/// A body that says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SecretValue {
@@ -95,9 +100,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
     let Create { name, kind, scopes, expires_at, algorithm, key } = call.json().await?;
     let expires_at = match expires_at {
         None => None,
-        Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-            Problem::field("expiresAt", format!("{text:?} is no time; write for example 2026-12-31T00:00:00Z"))
-        })?),
+        Some(text) => Some(Timestamp::read(&text).map_err(|wrong| Problem::field("expiresAt", wrong))?),
     };
     let (all, by) = (call.hub().credentials(), call.principal()?);
     let created = match kind.unwrap_or(Kind::ApiToken) {
@@ -147,7 +150,8 @@ pub(crate) async fn revoke(mut call: Call) -> Result<Answer, Problem> {
 }
 
 /// `POST /api/v1/tickets`.
-pub(crate) async fn ticket(call: Call) -> Result<Answer, Problem> {
+pub(crate) async fn ticket(mut call: Call) -> Result<Answer, Problem> {
+    let Nothing {} = call.json().await?;
     let who = call.who.as_ref().ok_or_else(|| malformed("a token is needed"))?;
     let (ticket, until) = call.gate.tickets.issue(who, call.now, call.hub().clock().mono())?;
     Ok(Answer::data(&json!({"ticket": ticket, "expiresAt": until.to_string()}))?.created())
