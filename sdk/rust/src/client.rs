@@ -208,7 +208,7 @@ impl Client {
         let url = self.base.clone();
         match Distrust::among(error) {
             Some(problem) => Error::Certificate { url, problem },
-            None => Error::Unreachable { url, reason: innermost(error) },
+            None => Error::Unreachable { reason: unreached(&url, innermost(error)), url },
         }
     }
 
@@ -251,6 +251,15 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = next;
     }
     cause.to_string()
+}
+
+/// A server that expects TLS answers plain HTTP with bytes of its own.
+fn unreached(url: &str, reason: String) -> String {
+    let plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    if plain && reason.contains("invalid HTTP version") {
+        return "what listens there does not speak plain HTTP; a hub with a certificate is called by https://".to_owned();
+    }
+    reason
 }
 
 /// Builds a path from escaped segments and query pairs.

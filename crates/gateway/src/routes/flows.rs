@@ -137,7 +137,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .audit(Audit::Writes("flow.run_resumed"))
         .gives(json("Run")),
     route(Method::POST, "/api/v1/runs/{id}/retry", "retry_run", |c| Box::pin(flows::retry(c)))
-        .about(GROUP, "Have a faulted run do the failed task again, or the task named: one around it or before it")
+        .about(GROUP, "Have a faulted run do the failed task again, or the task named: one around it or before it, by its name or its place")
         .may("flows:run")
         .audit(Audit::Writes("flow.run_retried"))
         .takes(&[json("RetryRun")])

@@ -109,6 +109,9 @@ async fn another_name_than_the_certificates_is_refused() {
         assert!(said.contains("it is for localhost, not for 127.0.0.1"), "{args:?}: {said}");
         assert!(said.contains("--url"), "{args:?}: {said}");
     }
+    let plain = hub.url.replace("https://", "http://");
+    let said = refused(&hub, &plain, &["health"], &[]).await;
+    assert!(said.contains("https://"), "{said}");
     hub.stop().await;
 }
 

@@ -79,10 +79,6 @@ pub(super) struct Notify;
 
 #[async_trait]
 impl Function for Notify {
-    fn about(&self) -> &'static str {
-        "Tell people: text, title, severity (info, warning, critical), to, and url or connector, operation, connection, input. Gives the id of the event, and whether it was sent."
-    }
-
     async fn call(&self, flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let mut asked: Arguments = arguments(&call)?;
         let channel = asked.channel()?;
