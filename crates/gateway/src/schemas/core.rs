@@ -182,6 +182,20 @@ fn transactions() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn rotate() -> Value {
+    object(
+        &[],
+        &[
+            (
+                "graceSeconds",
+                json!({"type": "integer", "minimum": 0, "maximum": Grace::MOST_SECONDS, "default": 60,
+                            "description": "how long the old one goes on"}),
+            ),
+            ("key", json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"})),
+        ],
+    )
+}
+
 pub(super) fn credentials() -> Vec<(&'static str, Value)> {
     let token = [
         ("id", text()),
@@ -224,23 +238,7 @@ pub(super) fn credentials() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("TokenPatch", object(&["scopes"], &[("scopes", list(text()))])),
-        (
-            "Rotate",
-            object(
-                &[],
-                &[
-                    (
-                        "graceSeconds",
-                        json!({"type": "integer", "minimum": 0, "maximum": Grace::MOST_SECONDS, "default": 60,
-                            "description": "how long the old one goes on"}),
-                    ),
-                    (
-                        "key",
-                        json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"}),
-                    ),
-                ],
-            ),
-        ),
+        ("Rotate", rotate()),
         (
             "Command",
             object(
