@@ -1668,7 +1668,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The instance of this id, or the best of this name, with all of them */
+        /** The best instance of this name (or the one of this id), with all of them */
         get: operations["get_service"];
         put?: never;
         post?: never;
@@ -4230,6 +4230,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Nothing new was stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Flow"];
+                    };
+                };
+            };
             /** @description Stored */
             201: {
                 headers: {
@@ -4478,6 +4489,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Nothing new was stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
             /** @description Stored */
             201: {
                 headers: {
@@ -4704,7 +4726,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done */
+            /** @description Nothing new was stored */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6519,6 +6541,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Nothing new was stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
             /** @description Stored */
             201: {
                 headers: {
@@ -6616,7 +6647,22 @@ export interface operations {
                 /** @description true: a repeat does no harm, so that another instance may be tried */
                 idempotent?: string;
             };
-            header?: never;
+            header?: {
+                /** @description as timeout, which comes first */
+                "X-Nexus-Timeout"?: string;
+                /** @description as strategy; it comes first */
+                "X-Nexus-Strategy"?: string;
+                /** @description as key, which comes first */
+                "X-Nexus-Key"?: string;
+                /** @description passed on; a repeat does no harm, so that another instance may be tried */
+                "Idempotency-Key"?: string;
+                /** @description what the call belongs to, passed on */
+                "X-Correlation-ID"?: string;
+                /** @description steps of cause and effect so far, 0 to 255; passed on with one more */
+                "X-Nexus-Depth"?: string;
+                /** @description the trace that the call belongs to, passed on */
+                traceparent?: string;
+            };
             path: {
                 name: string;
             };
