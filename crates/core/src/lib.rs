@@ -23,6 +23,7 @@ pub mod json;
 pub mod limits;
 pub mod plugin;
 pub mod problem;
+pub mod ranged;
 pub mod record;
 pub mod retry;
 pub mod sign;
