@@ -138,8 +138,7 @@ impl StateStore {
     pub async fn open(hub: &Hub, options: StateOptions, plugins: Arc<dyn PluginHost>) -> Result<Self, StartError> {
         let other = |e: Problem| StartError::Other(e.message);
         let options = StateOptions { history_versions: options.history_versions.max(FEWEST_VERSIONS), ..options };
-        let stored = hub.desk().load::<Policy>().await?.into_iter().map(|(policy, _)| policy).collect();
-        let policies = policy::Policies::new(options.policies.clone(), stored, hub.desk().now()).map_err(other)?;
+        let policies = policy::Policies::open(hub.desk(), options.policies.clone()).await.map_err(other)?;
         let metrics = metrics::StateMetrics::new(hub);
         let (cache, turns) = (cache::Cache::default(), cache::Turns::default());
         let inner = Inner { hub: hub.clone(), options, cache, turns, metrics, policies, plugins };
