@@ -107,7 +107,11 @@ fn parameters(route: &Route) -> Vec<Value> {
         .iter()
         .filter(|p| !(matches!(route.auth, Auth::Socket | Auth::Watch) && ["token", "ticket"].contains(&p.name)))
         .map(|p| json!({"name": p.name, "in": "query", "description": p.about, "schema": {"type": "string"}}));
-    in_path.chain(in_query).collect()
+    let in_header = route
+        .headers
+        .iter()
+        .map(|p| json!({"name": p.name, "in": "header", "description": p.about, "schema": {"type": "string"}}));
+    in_path.chain(in_query).chain(in_header).collect()
 }
 
 fn responses(route: &Route) -> Value {
@@ -132,6 +136,11 @@ fn responses(route: &Route) -> Value {
         if !route.creates || route.name == "start_replay" {
             all.insert("200".into(), body);
         }
+    }
+    if route.method == Method::GET && route.headers.iter().any(|p| p.name == "If-None-Match") {
+        let tag = json!({"schema": {"type": "string"}, "description": "The version, for If-Match and If-None-Match"});
+        all["200"]["headers"] = json!({"ETag": tag.clone()});
+        all.insert("304".into(), json!({"description": "It is what the caller has", "headers": {"ETag": tag}}));
     }
     let refusal = match route.envelope {
         Envelope::Enveloped => "#/components/responses/EnvelopedProblem",

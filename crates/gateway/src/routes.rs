@@ -98,7 +98,7 @@ pub(crate) enum Audit {
     Transient,
 }
 
-/// A parameter of the query.
+/// A parameter of the query or a header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
     /// Its name.
@@ -143,6 +143,8 @@ pub(crate) struct Route {
     pub(crate) audit: Audit,
     /// Parameters of the query.
     pub(crate) query: &'static [Param],
+    /// Headers that change what it does, where they are its own.
+    pub(crate) headers: &'static [Param],
     /// Bodies it takes; none = it takes none.
     pub(crate) takes: &'static [Shape],
     /// What it answers.
@@ -168,6 +170,7 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
         envelope: Envelope::Enveloped,
         audit: Audit::Reads,
         query: &[],
+        headers: &[],
         takes: &[],
         gives: json("Anything"),
         also: &[],
@@ -215,6 +218,11 @@ impl Route {
 
     const fn query(mut self, query: &'static [Param]) -> Self {
         self.query = query;
+        self
+    }
+
+    const fn headers(mut self, headers: &'static [Param]) -> Self {
+        self.headers = headers;
         self
     }
 
@@ -304,7 +312,8 @@ impl Router {
 
     /// The route for a request; `HEAD` is answered as `GET` without its body.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
-        let path = spanning(path);
+        let keyless = keyless(path);
+        let path = keyless.map_or_else(|| spanning(path), Cow::from);
         let Ok(hit) = self.paths.at(&path) else { return Found::Nothing };
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let Some((route, number)) = hit.value.iter().find(|(route, _)| route.method == *method) else {
@@ -313,7 +322,7 @@ impl Router {
         let mut params = Params::new();
         for (name, value) in hit.params.iter() {
             let known = param_names(route.path).find(|n| *n == name).unwrap_or("");
-            params.push((known, value.to_owned()));
+            params.push((known, if keyless.is_some() { String::new() } else { value.to_owned() }));
         }
         Found::Route(route, *number, params)
     }
@@ -324,6 +333,16 @@ const SPANNING: &str = "/state/";
 const FLOWS: &str = "/flows/";
 /// What may stand behind such a parameter.
 const BEHIND: &str = "/history";
+
+/// For a path with an empty key of state, which the router takes for no parameter, the path of another one: whoever asks
+/// is told what is wrong with the key, instead of that nothing is there.
+fn keyless(path: &str) -> Option<&'static str> {
+    match path {
+        "/state/" => Some("/state/-"),
+        "/state//history" => Some("/state/-/history"),
+        _ => None,
+    }
+}
 
 /// A path in which the slashes of a key of `/state/{key}` and `/state/{key}/history` are escaped, as the router takes
 /// one segment for a parameter.
@@ -416,7 +435,9 @@ mod tests {
         assert_eq!(find("/state/history"), state("history"));
         assert_eq!(find("/state/a/b/history"), ("state_history", "a%2Fb".to_owned()));
         assert_eq!(find("/state").0, "list_state");
-        assert_eq!(find("/state/").0, "");
+        assert_eq!(find("/state/"), state(""));
+        assert_eq!(find("/state//history"), ("state_history", String::new()));
+        assert_eq!(find("/state/-"), state("-"));
     }
 
     #[test]
