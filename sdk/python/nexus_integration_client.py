@@ -6,7 +6,8 @@
 Where the hub is: the argument, else ``configure_integration``, else ``INTEGRATION_HUB_URL``, else ``NEXUS_URL``, else
 ``http://localhost:8080``. Which token is shown: the argument, else ``configure_integration``, else ``NEXUS_TOKEN``, else
 ``INTEGRATION_HUB_TOKEN``, else, for a hub on this machine, the file ``admin.token`` in ``$NEXUS_DATA``, ``./nexus-data``
-or ``.``. A hub in development mode needs none.
+or ``.``. A hub in development mode needs none. Whom TLS trusts: the authorities of the system (``SSL_CERT_FILE`` names
+others), and those in the argument ``ca``, else in the file that ``NEXUS_CA`` names.
 
 Every refusal is a :class:`NexusError` with the hub's ``code``, ``message``, ``details`` and ``retryable``.
 """
@@ -20,6 +21,7 @@ import inspect
 import json
 import os
 import random
+import ssl
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -34,6 +36,7 @@ __all__ = [
     "ConsumedEvent",
     "Message",
     "MessagePriority",
+    "NexusCertificateError",
     "NexusConnectionError",
     "NexusError",
     "NexusIntegrationClient",
@@ -59,6 +62,8 @@ REMEMBERED = 4_096
 
 Handler = Callable[["Message"], Union[None, Awaitable[None]]]
 Watcher = Callable[[str, Any, Any], Union[None, Awaitable[None]]]
+#: A PEM file of certificates to trust beside the system's, or all of TLS as the caller wants it.
+Authorities = Union[str, "os.PathLike[str]", ssl.SSLContext, None]
 
 
 class MessagePriority(enum.IntEnum):
@@ -101,6 +106,14 @@ class NexusConnectionError(NexusError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="CONNECTION", retryable=True)
+
+
+class NexusCertificateError(NexusConnectionError):
+    """The hub's certificate is not trusted. Nothing was sent, and trying again does not help."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.code, self.retryable = "CERTIFICATE", False
 
 
 @dataclass
@@ -213,6 +226,33 @@ def _find_token(given: Optional[str], url: str) -> Optional[str]:
     return None
 
 
+def _find_trust(given: Authorities, url: str) -> Optional[ssl.SSLContext]:
+    """Whom to trust beside the system's authorities; ``None`` where nobody is named."""
+    if isinstance(given, ssl.SSLContext):
+        return given
+    file = given or os.environ.get("NEXUS_CA", "").strip()
+    # A file that only TLS needs may be missing as long as nobody speaks it.
+    if not file or urlsplit(url).scheme != "https":
+        return None
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=file)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"{os.fspath(file)!r} can't be used as a PEM file of certificates to trust: {error}") from error
+    return context
+
+
+def _unreachable(url: str, error: BaseException) -> NexusConnectionError:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        reason = getattr(cause, "verify_message", "") or str(cause)
+        return NexusCertificateError(
+            f"the certificate of the hub at {url} is not trusted: {reason}; if an authority of your own has signed it, "
+            "give that one's certificate with ca= or NEXUS_CA"
+        )
+    return NexusConnectionError(f"{url} can't be reached: {error}")
+
+
 def _pause(attempt: int) -> float:
     """Full jitter over an exponential: a thousand clients of one hub that restarts do not come back as one."""
     return random.uniform(0.05, min(LONGEST_PAUSE, 0.25 * 2**attempt))
@@ -228,9 +268,15 @@ class NexusIntegrationClient:
     """One connection pool to one hub, and at most one WebSocket. Use it as ``async with``, or ``close()`` it."""
 
     def __init__(
-        self, base_url: Optional[str] = None, token: Optional[str] = None, *, timeout: float = 30.0
+        self,
+        base_url: Optional[str] = None,
+        token: Optional[str] = None,
+        *,
+        timeout: float = 30.0,
+        ca: Authorities = None,
     ) -> None:
         self.base_url = _find_url(base_url)
+        self._trust = _find_trust(ca, self.base_url)
         self._token = _find_token(token, self.base_url)
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._session: Optional[aiohttp.ClientSession] = None
@@ -258,7 +304,8 @@ class NexusIntegrationClient:
             raise RuntimeError("this client is closed")
         if self._session is None:
             headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
-            self._session = aiohttp.ClientSession(timeout=self._timeout, headers=headers)
+            connector = aiohttp.TCPConnector(ssl=self._trust) if self._trust is not None else None
+            self._session = aiohttp.ClientSession(timeout=self._timeout, headers=headers, connector=connector)
         return self._session
 
     async def request(
@@ -316,7 +363,7 @@ class NexusIntegrationClient:
         except asyncio.TimeoutError as error:
             raise NexusConnectionError(f"{self.base_url} did not answer in time") from error
         except aiohttp.ClientError as error:
-            raise NexusConnectionError(f"{self.base_url} can't be reached: {error}") from error
+            raise _unreachable(self.base_url, error) from error
 
     # Health, services
 
@@ -700,12 +747,11 @@ class _EventSocket:
             try:
                 await self._session()
             except aiohttp.WSServerHandshakeError as error:
-                text = f"the hub refused the WebSocket: {error.status} {error.message}"
-                self._failure = NexusError(text, status=error.status)
+                self._failure = await self._refusal(error)
                 if error.status in (401, 403, 404):
                     return
             except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-                self._failure = NexusConnectionError(f"{self._client.base_url} can't be reached: {error}")
+                self._failure = _unreachable(self._client.base_url, error)
             if self._open.is_set():
                 attempt, ever_open = 0, True
                 self.reconnects += 1
@@ -719,6 +765,26 @@ class _EventSocket:
                     waiting.set_result(None)
             attempt += 1
             await asyncio.sleep(_pause(attempt))
+
+    async def _refusal(self, error: aiohttp.WSServerHandshakeError) -> NexusError:
+        """Why the hub refused the WebSocket. The library throws away what it said, so it is asked once more, plainly: who
+        asks is looked at before what for."""
+        text = f"the hub refused the WebSocket with status {error.status}"
+        try:
+            await self._client.request("GET", "/ws", repeat=False)
+        except NexusError as told:
+            if told.status == error.status:
+                return NexusError(
+                    f"the hub refused the WebSocket: {told.message}",
+                    status=told.status,
+                    code=told.code,
+                    details=told.details,
+                    retryable=told.retryable,
+                    retry_after=told.retry_after,
+                    request_id=told.request_id,
+                    body=told.body,
+                )
+        return NexusError(text, status=error.status)
 
     async def _session(self) -> None:
         address = "ws" + self._client.base_url[len("http") :] + "/ws"

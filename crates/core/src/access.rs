@@ -130,6 +130,11 @@ impl Scope {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it allows everything.
+    pub fn is_admin(&self) -> bool {
+        self.0 == "admin"
+    }
 }
 
 /// The pattern behind `base:`.

@@ -65,13 +65,27 @@ pub struct IdGenerator {
     last: u128,
 }
 
+/// Longest that ids may run ahead of the time they are made at; what lies further ahead was not made by a generator.
+const AHEAD: u64 = 60_000;
+
 impl IdGenerator {
+    /// One whose ids come after the millisecond of `time` and of `newest`, the largest id below [`Self::bound`]. While the clock
+    /// is behind, ids are counted on, so that only the ids themselves tell where to go on.
+    pub fn after(time: Timestamp, newest: Option<EventId>) -> Self {
+        let millis = newest.map_or(0, |id| u128::from_be_bytes(id.0) >> 80);
+        let last = (millis.max(u128::from(millis_of(time))) << 80) | (VERSION << 76) | MIDDLE | (VARIANT << 62) | LOW;
+        Self { last }
+    }
+
+    /// Above every id that was made until `time`; ids brought from elsewhere may lie higher.
+    pub fn bound(time: Timestamp) -> EventId {
+        EventId((u128::from(millis_of(time) + AHEAD) << 80).to_be_bytes())
+    }
+
     /// The next id: `now` in its first 48 bits, `random` in the rest; when that would not ascend, the previous id plus one.
-    #[expect(clippy::cast_sign_loss, reason = "clamped at zero first")]
     pub fn next(&mut self, now: Timestamp, random: [u8; 10]) -> EventId {
         let mut bytes = [0u8; 16];
-        let millis = now.millis().max(0) as u64;
-        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        bytes[..6].copy_from_slice(&millis_of(now).to_be_bytes()[2..]);
         bytes[6..].copy_from_slice(&random);
         bytes[6] = (bytes[6] & 0x0f) | 0x70;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
@@ -84,10 +98,18 @@ impl IdGenerator {
     }
 }
 
+/// Bits of a UUIDv7: those that count, those that are fixed.
+const LOW: u128 = (1 << 62) - 1;
+const MIDDLE: u128 = 0xfff << 64;
+const VERSION: u128 = 7;
+const VARIANT: u128 = 2;
+
+fn millis_of(time: Timestamp) -> u64 {
+    u64::try_from(time.millis()).unwrap_or(0)
+}
+
 /// The smallest larger UUIDv7: carries skip the two variant bits, and the four version bits.
 fn successor(id: u128) -> u128 {
-    const LOW: u128 = (1 << 62) - 1;
-    const MIDDLE: u128 = 0xfff << 64;
     if id & LOW != LOW {
         id + 1
     } else if id & MIDDLE != MIDDLE {
@@ -110,5 +132,21 @@ mod tests {
         assert_eq!(b.as_bytes()[6] >> 4, 7);
         assert_eq!(b.as_bytes()[8] >> 6, 2);
         assert_eq!(a.to_string().parse::<EventId>().ok(), Some(a));
+    }
+
+    #[test]
+    fn each_generator_goes_on_after_the_one_before_though_the_clock_stays_behind() {
+        let (behind, head) = (Timestamp::from_millis(1_000), Timestamp::from_millis(2_000));
+        let mut newest = None;
+        for _ in 0..3 {
+            let mut ids = IdGenerator::after(head, newest);
+            for _ in 0..3 {
+                let id = ids.next(behind.max(head), [0; 10]);
+                assert!(newest.is_none_or(|newest| id > newest), "{id} after {newest:?}");
+                assert_eq!((id.as_bytes()[6] >> 4, id.as_bytes()[8] >> 6), (7, 2));
+                assert!(id < IdGenerator::bound(head));
+                newest = Some(id);
+            }
+        }
     }
 }

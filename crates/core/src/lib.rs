@@ -5,6 +5,7 @@
 //!
 //! - [`event`], [`topic`], [`id`], [`time`]: what the log holds.
 //! - [`store`]: the commit, the log and the documents, as one trait with a written contract.
+//! - [`own`]: which events only the hub itself may say.
 //! - [`record`]: how a collection of documents declares its columns and indexes.
 //! - [`chain`]: the hash chain over the log and its signed checkpoints.
 //! - [`sign`], [`json`], [`cloudevents`]: parsing and proving what comes from outside.
@@ -21,6 +22,7 @@ pub mod event;
 pub mod id;
 pub mod json;
 pub mod limits;
+pub mod own;
 pub mod plugin;
 pub mod problem;
 pub mod ranged;

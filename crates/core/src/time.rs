@@ -4,6 +4,9 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+/// The last moment that can be written down: 9999-12-30T22:00:00.999999Z.
+const LAST_MICROS: i64 = 253_402_207_200_999_999;
+
 /// Microseconds since the Unix epoch, UTC. The only form in which Nexus stores a time; dialects render it as they need.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -67,12 +70,20 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
     }
+
+    /// As [`Self::parse`], or what would be right.
+    pub fn read(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| {
+            let last = Self(LAST_MICROS);
+            format!("{text:?} is no time up to {last}; write for example 2026-12-31T00:00:00Z (RFC 3339)")
+        })
+    }
 }
 
 /// ISO 8601 UTC with milliseconds (`2026-01-02T03:04:05.678Z`), or with microseconds where they are not zero.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clamped = self.0.clamp(-377_705_023_201_000_000, 253_402_207_200_999_999);
+        let clamped = self.0.clamp(-377_705_023_201_000_000, LAST_MICROS);
         match jiff::Timestamp::from_microsecond(clamped) {
             Ok(t) if clamped % 1_000 == 0 => write!(f, "{t:.3}"),
             Ok(t) => write!(f, "{t:.6}"),
@@ -97,6 +108,13 @@ pub trait Clock: Send + Sync + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_beyond_the_last_is_refused_with_the_range() {
+        let wrong = Timestamp::read("9999-12-31T23:59:59Z").expect_err("beyond");
+        assert!(wrong.contains("up to 9999-12-30T22:00:00.999999Z"), "{wrong}");
+        assert!(Timestamp::read("9999-12-30T22:00:00Z").is_ok());
+    }
 
     #[test]
     fn times_render_as_iso_8601_with_milliseconds() {

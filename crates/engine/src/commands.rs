@@ -5,8 +5,8 @@
 //! restart, the same answer is given and nothing is done. A secret in an answer lies sealed in the vault for as long.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
 };
 
 use async_trait::async_trait;
@@ -24,17 +24,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    desk::{Desk, refused, unreadable},
+    desk::{ATTEMPTS, Desk, refused, unreadable},
     plan::Plan,
     vault::Vault,
 };
 
 mod tokens;
 
-pub use self::tokens::token_commands;
+pub use self::tokens::{is_about_itself, token_commands};
 
-/// How often a decision is made anew when what it relied on changed meanwhile.
-const ATTEMPTS: usize = 5;
 /// Records that are forgotten in one commit.
 const SWEPT: usize = 200;
 /// The field of an answer that a secret is shown in.
@@ -123,6 +121,46 @@ pub struct Commands {
     desk: Desk,
     vault: Arc<Vault>,
     types: RwLock<BTreeMap<&'static str, Arc<dyn CommandType>>>,
+    under_way: UnderWay,
+}
+
+/// Commands that are being done, so that a repeat waits for the first instead of meeting it half-done.
+#[derive(Default)]
+struct UnderWay(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl UnderWay {
+    fn turns(&self, key: &str) -> Turns<'_> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = all.get(key).and_then(Weak::upgrade).unwrap_or_default();
+        all.insert(key.to_owned(), Arc::downgrade(&held));
+        Turns { all: self, key: key.to_owned(), held: Some(held) }
+    }
+}
+
+/// The turns of one command, forgotten with the last who waits for one.
+struct Turns<'a> {
+    all: &'a UnderWay,
+    key: String,
+    held: Option<Arc<tokio::sync::Mutex<()>>>,
+}
+
+impl Turns<'_> {
+    async fn mine(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        match &self.held {
+            Some(held) => Some(held.lock().await),
+            None => None,
+        }
+    }
+}
+
+impl Drop for Turns<'_> {
+    fn drop(&mut self) {
+        let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.held = None;
+        if all.get(&self.key).is_some_and(|held| held.strong_count() == 0) {
+            all.remove(&self.key);
+        }
+    }
 }
 
 impl std::fmt::Debug for Commands {
@@ -134,7 +172,7 @@ impl std::fmt::Debug for Commands {
 impl Commands {
     /// With no type yet.
     pub fn new(desk: Desk, vault: Arc<Vault>) -> Self {
-        Self { desk, vault, types: RwLock::default() }
+        Self { desk, vault, types: RwLock::default(), under_way: UnderWay::default() }
     }
 
     /// Adds a type; one of the same name is replaced.
@@ -160,21 +198,38 @@ impl Commands {
     pub async fn execute(&self, command: &Command, by: &Principal) -> Result<Done, Problem> {
         check_correlation(&command.correlation)?;
         let of = self.find(&command.kind)?;
-        of.permit(by, command)?;
         let key = hex(&[by.identity().as_bytes(), b"\0", command.correlation.as_bytes()]);
         // The time that a client puts on it may differ from one try to the next.
         let digest = hex(&[command.kind.as_bytes(), b"\0", command.payload.to_string().as_bytes()]);
-        for _ in 0..ATTEMPTS {
-            let address = Key::of::<CommandRecord>(&key);
-            let guard = match self.recorded(&key).await? {
-                Some((record, _)) if record.until > self.desk.now() => return self.repeat(record, &digest),
+        let turns = self.under_way.turns(&key);
+        let _turn = turns.mine().await;
+        self.once(&*of, command, by, (&key, &digest)).await
+    }
+
+    /// Does it, or answers as before. One at a time for one key: what is answered from the record is there as a whole.
+    async fn once(
+        &self,
+        of: &dyn CommandType,
+        command: &Command,
+        by: &Principal,
+        (key, digest): (&str, &str),
+    ) -> Result<Done, Problem> {
+        for attempt in 0..ATTEMPTS {
+            let address = Key::of::<CommandRecord>(key);
+            let guard = match self.recorded(key).await? {
+                Some((record, _)) if record.until > self.desk.now() => {
+                    is_same(&record, digest)?;
+                    of.permit(by, command)?;
+                    return self.repeat(record);
+                }
                 Some((_, version)) => Guard::Version(address, version),
                 None => Guard::Absent(address),
             };
+            of.permit(by, command)?;
             let plan = of.decide(by, command).await?;
-            match self.commit(plan, guard, command, (&key, &digest), of.lane()).await {
+            match self.commit(plan, guard, command, (key, digest), of.lane()).await {
                 Ok(data) => return Ok(Done { data, repeat: false }),
-                Err(CommitError::Conflict { .. } | CommitError::Timer(_)) => {}
+                Err(CommitError::Conflict { .. } | CommitError::Timer(_)) => self.desk.let_pass(attempt).await,
                 Err(error) => return Err(refused(&error)),
             }
         }
@@ -194,14 +249,7 @@ impl Commands {
             .transpose()
     }
 
-    fn repeat(&self, record: CommandRecord, digest: &str) -> Result<Done, Problem> {
-        if record.digest != digest {
-            let message = format!(
-                "this correlationId was used for another {} command; a new command needs a new one",
-                record.kind
-            );
-            return Err(Problem::new(Code::IdempotencyKeyReused, message));
-        }
+    fn repeat(&self, record: CommandRecord) -> Result<Done, Problem> {
         let secret = self.vault.get(&place(&record.key));
         if record.has_secret && secret.is_none() {
             return Err(Problem::new(Code::Internal, "the secret of this answer is gone; rotate the token"));
@@ -274,6 +322,16 @@ impl Commands {
             }
         }
     }
+}
+
+/// 409 unless it is the command that the id was used for. Its payload need not even fit: the id is the first thing wrong.
+fn is_same(record: &CommandRecord, digest: &str) -> Result<(), Problem> {
+    if record.digest == digest {
+        return Ok(());
+    }
+    let message =
+        format!("this correlationId was used for another {} command; a new command needs a new one", record.kind);
+    Err(Problem::new(Code::IdempotencyKeyReused, message))
 }
 
 fn with_secret(mut answer: Value, secret: Option<&str>) -> Value {

@@ -1,12 +1,13 @@
 //! What every administrative service needs: the store, the time, randomness, and one way to write what was done into the log.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nexus_core::{
     access::Principal,
     event::NewEvent,
     limits::DICTIONARY_ENTRIES,
+    own,
     problem::{Code, Problem},
     record::{Record, Value},
     store::{Commit, CommitError, Committed, IndexQuery, Lane, Range, Store, StoreError},
@@ -15,6 +16,11 @@ use nexus_core::{
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Notify;
+
+/// How often a decision is made anew when what it relied on changed meanwhile.
+pub(crate) const ATTEMPTS: usize = 8;
+/// What passes before the second attempt.
+const AFTER_CONFLICT: Duration = Duration::from_millis(5);
 
 /// Handles shared by the services. Cheap to clone.
 #[derive(Clone)]
@@ -59,6 +65,7 @@ impl Desk {
 
     /// An event of the hub about itself.
     pub fn notice(&self, topic: &str, data: &serde_json::Value) -> NewEvent {
+        debug_assert!(own::is_own(topic), "{topic} is missing in nexus_core::own: others could say it too");
         NewEvent::new(Topic::from_canonical(topic), "hub", Bytes::from(data.to_string()), self.now())
     }
 
@@ -77,6 +84,11 @@ impl Desk {
             self.timers_set.notify_one();
         }
         committed
+    }
+
+    /// A moment for whoever changed the same thing to bring what is in memory up to date; longer each time.
+    pub(crate) async fn let_pass(&self, attempt: usize) {
+        self.clock.sleep(AFTER_CONFLICT * u32::try_from(attempt + 1).unwrap_or(1)).await;
     }
 
     /// Ends when a timer was set since the last look.
@@ -115,7 +127,7 @@ impl std::fmt::Debug for Desk {
 
 /// How a refused commit is said to whoever asked for it.
 pub fn refused(error: &CommitError) -> Problem {
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     match error {
         CommitError::Conflict { .. } | CommitError::Timer(_) => {
             Problem::new(Code::Conflict, "it changed meanwhile; read it again and repeat the request")
@@ -153,7 +165,7 @@ pub fn refused(error: &CommitError) -> Problem {
 pub fn unreadable(error: StoreError) -> Problem {
     match error {
         StoreError::Closed => {
-            Problem::new(Code::Unavailable, "the hub is stopping").retry_after(std::time::Duration::from_secs(1))
+            Problem::new(Code::Unavailable, "the hub is stopping").retry_after(Duration::from_secs(1))
         }
         StoreError::Cursor => Problem::field("cursor", "is not one that a list gave"),
         StoreError::Broken(what) => {

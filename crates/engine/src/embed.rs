@@ -13,7 +13,7 @@ use nexus_core::{
 };
 
 use crate::{
-    delivery::attempt::{Handed, Handler, Unhandled},
+    delivery::handler::{Handed, Handler, Unhandled},
     hub::{Hub, HubBuilder},
     subscription::NewSubscription,
 };

@@ -13,8 +13,9 @@ use nexus_core::{
     event::{NewEvent, StoredEvent},
     id::EventId,
     limits::EVENT_DEPTH,
+    own,
     problem::{Code, Problem},
-    store::{Appended, Commit, EventPage, EventQuery, ExceptionState},
+    store::{Appended, Commit, EventPage, EventQuery},
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, ClientOptions};
@@ -37,7 +38,7 @@ use crate::{
     notes::Note,
     quotas::Quotas,
     replays::{Replay, Replays},
-    retention::{Keeping, Retention},
+    retention::Keeping,
     sources::{EnvironmentSecrets, Sources},
     subscription::{Revision, Subscription},
     subscriptions::Subscriptions,
@@ -49,27 +50,11 @@ use crate::{
     vault::Vault,
 };
 
+mod advance;
 mod build;
+mod house;
 
 pub use self::build::{HubBuilder, StartError};
-
-/// How often the house is kept.
-const HOUSEKEEPING: Duration = Duration::from_secs(5);
-/// How often retention runs.
-const RETENTION: Duration = Duration::from_secs(60);
-/// Rounds of settling, of two milliseconds or more each, for which something may go on.
-mod rounds {
-    /// What consumers took, and sleepers whose moment has come.
-    pub(super) const LEASES: usize = 25;
-    /// What handlers do.
-    pub(super) const WORK: usize = 150;
-    /// Deliveries to endpoints.
-    pub(super) const DELIVERIES: usize = 500;
-    /// Timers, which wait for nothing but the disk.
-    pub(super) const TIMERS: usize = 5_000;
-}
-/// Stops of one advance of the test clock; a bound, as something could re-arm itself with every step.
-const STOPS: usize = 200_000;
 
 /// Settings of the hub.
 #[derive(Clone, Debug, Default)]
@@ -221,6 +206,12 @@ impl Hub {
         tokens.authenticate(presented).or_else(|| jwts.recognise(presented))
     }
 
+    /// When a proof that holds now will end by itself.
+    pub fn ends(&self, presented: &str) -> Option<Timestamp> {
+        let Credentials { tokens, jwts, .. } = &self.0.credentials;
+        if presented.starts_with("nxs_") { tokens.ends(presented) } else { jwts.ends(presented) }
+    }
+
     /// Who shows this token, be it one of the hub's own or a JSON Web Token.
     pub async fn authenticate(&self, presented: &str) -> Result<Arc<Principal>, Problem> {
         if presented.starts_with("nxs_") {
@@ -295,12 +286,23 @@ impl Hub {
 
     /// Stores an event. `Ok` means it is on disk.
     pub async fn publish(&self, event: NewEvent) -> Result<Appended, Problem> {
-        let done = self.publish_all(vec![event]).await?;
+        own::refuse(&event.topic)?;
+        self.publish_own(event).await
+    }
+
+    /// Stores an event that may be the hub's own word about itself. No door leads here.
+    pub async fn publish_own(&self, event: NewEvent) -> Result<Appended, Problem> {
+        let done = self.store_all(vec![event]).await?;
         done.first().copied().ok_or_else(|| Problem::new(Code::Internal, "the commit stored nothing"))
     }
 
-    /// Stores events, all or none.
+    /// Stores events of others, all or none; what only the hub may say is refused.
     pub async fn publish_all(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, Problem> {
+        events.iter().try_for_each(|event| own::refuse(&event.topic))?;
+        self.store_all(events).await
+    }
+
+    async fn store_all(&self, events: Vec<NewEvent>) -> Result<Vec<Appended>, Problem> {
         if let Some(deep) = events.iter().find(|e| e.depth > EVENT_DEPTH) {
             let message = format!(
                 "{} would be step {} of one chain of cause and effect; chains end at {EVENT_DEPTH}, as this looks like a loop",
@@ -343,94 +345,6 @@ impl Hub {
     /// How the hub is.
     pub async fn health(&self) -> Health {
         Health::take(&self.0.desk, &self.0.dispatch, self.0.started).await
-    }
-
-    /// Moves the test clock forward, from deadline to deadline, letting everything settle at each.
-    pub async fn advance(&self, by: Duration) -> Result<Timestamp, Problem> {
-        let Some(clock) = &self.0.test_clock else {
-            return Err(Problem::new(Code::NotFound, "there is no such path"));
-        };
-        let target = Clock::mono(clock) + by;
-        for _ in 0..STOPS {
-            self.settle().await?;
-            let now = Clock::mono(clock);
-            if now >= target {
-                break;
-            }
-            let next = clock.next_deadline().map_or(target, |at| at.min(target));
-            clock.advance(next.saturating_sub(now));
-            tokio::task::yield_now().await;
-        }
-        self.settle().await?;
-        Ok(self.0.desk.now())
-    }
-
-    /// Waits until only time or an event could change anything; at most some seconds of real time.
-    async fn settle(&self) -> Result<(), Problem> {
-        for round in 0..rounds::TIMERS {
-            let head = self.0.desk.store.head().seq;
-            self.0.dispatch.flush().await?;
-            let delivered = self.0.dispatch.ask(move |machine, _| machine.is_quiet(head)).await?;
-            // Whoever is at work is given a moment; one that never ends must not stop the clock.
-            let held =
-                self.0.consumers.leased() > 0 || self.0.test_clock.as_ref().is_some_and(SystemClock::is_someone_late);
-            let works = self.0.work.load(Ordering::Acquire) > 0;
-            if self.0.timers.are_quiet().await
-                && (delivered || round >= rounds::DELIVERIES)
-                && (!works || round >= rounds::WORK)
-                && (!held || round >= rounds::LEASES)
-            {
-                return Ok(());
-            }
-            tokio::task::yield_now().await;
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        Ok(())
-    }
-
-    async fn keep_house(&self, retention: Retention) {
-        let clock = Arc::clone(&self.0.desk.clock);
-        let mut due = Duration::ZERO;
-        loop {
-            self.observe().await;
-            self.0.credentials.sources.refresh();
-            self.0.client.tidy();
-            // By the clock, not by rounds: one that was moved forward is to be followed at once.
-            if clock.mono() >= due {
-                due = clock.mono() + RETENTION;
-                retention.run().await;
-                self.tidy().await;
-            }
-            match &self.0.test_clock {
-                Some(clock) => clock.doze(HOUSEKEEPING).await,
-                None => clock.sleep(HOUSEKEEPING).await,
-            }
-        }
-    }
-
-    /// Writes down when tokens were used and forgets what is too old. Nothing depends on it at once.
-    async fn tidy(&self) {
-        self.0.connectors.tidy();
-        for done in [self.0.credentials.tokens.keep().await, self.0.commands.sweep().await] {
-            if let Err(error) = done {
-                tracing::warn!(%error, "keeping tokens and commands tidy failed; it is tried again in a minute");
-            }
-        }
-    }
-
-    /// Brings the gauges up to date.
-    pub async fn observe(&self) {
-        let store = &self.0.desk.store;
-        let metrics = &self.0.metrics;
-        metrics.observe_store(&store.stats(), store.head().seq);
-        if let Ok(counts) = store.exception_counts().await {
-            let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();
-            metrics.dead_waiting.set(i64::try_from(dead).unwrap_or(i64::MAX));
-        }
-        let figures = self.0.dispatch.ask(crate::health::figures).await;
-        if let Ok(figures) = figures {
-            figures.publish(metrics);
-        }
     }
 
     /// Ends everything in order, within `grace`: doors, then deliveries, then the store. The doors leave the deliveries a

@@ -25,7 +25,7 @@ use tokio::sync::watch;
 use crate::{
     desk::{Desk, check_name},
     plan::Plan,
-    tokens::{ApiToken, MAX_GRACE},
+    tokens::{ApiToken, Grace},
     vault::Vault,
 };
 
@@ -192,6 +192,21 @@ impl Jwts {
         Some(principal)
     }
 
+    /// When a token that holds now ends: by its own word, or with its key.
+    pub fn ends(&self, presented: &str) -> Option<Timestamp> {
+        let now = self.desk.now();
+        let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.generation.load(Ordering::Acquire);
+        let known = remembered.get(&hash(presented)).filter(|found| found.generation == generation);
+        if let Some(known) = known {
+            return Some(known.verified.until);
+        }
+        drop(remembered);
+        // One that is not remembered, as others were remembering, or that has ended.
+        let verified = verify(presented, &self.keys(now), &self.config.rules, now);
+        Some(verified.map_or(now, |verified| verified.until))
+    }
+
     fn recall(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Principal>> {
         let remembered = self.remembered.read().unwrap_or_else(PoisonError::into_inner);
         let found = remembered.get(digest)?;
@@ -230,6 +245,13 @@ impl Jwts {
             keys.extend(remote.keys().iter().cloned());
         }
         keys
+    }
+
+    /// Whether somebody may come in by a JSON Web Token: a key of the hub's own is in force, or a key set is configured.
+    pub fn opens_a_door(&self) -> bool {
+        let now = self.desk.now();
+        let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
+        self.remote.is_some() || stored.values().any(|(key, _)| key.is_in_force(now) && key.rotated_to.is_none())
     }
 
     /// The keys of the set that lies elsewhere: its place among them, itself, and when the set was read.
@@ -271,16 +293,13 @@ impl Jwts {
     pub fn plan_rotate(
         self: &Arc<Self>,
         id: &str,
-        grace: Duration,
+        grace: Grace,
         key: Option<String>,
         by: &Principal,
     ) -> Result<Plan<ApiToken>, Problem> {
         by.demand("admin")?;
         let (mut old, version) = self.find(id)?;
         let now = self.desk.now();
-        if grace > MAX_GRACE {
-            return Err(Problem::field("graceSeconds", format!("at most {} are possible", MAX_GRACE.as_secs())));
-        }
         if !old.is_in_force(now) || old.rotated_to.is_some() {
             return Err(Problem::new(Code::Conflict, format!("key {id:?} is no longer the one in force")));
         }
@@ -288,7 +307,7 @@ impl Jwts {
         let (mut new, secret, made) = self.make(old.name.clone(), old.algorithm, key, life)?;
         new.rotated_from = Some(old.id.clone());
         old.rotated_to = Some(new.id.clone());
-        let end = now.plus(grace);
+        let end = now.plus(grace.lasts());
         old.expires_at = Some(old.expires_at.map_or(end, |at| at.min(end)));
         let detail = json!({"id": old.id, "name": old.name, "kind": "jwt_key", "to": new.id});
         Ok(self.plan(vec![(new, 0, Some(secret)), (old, version, None)], by, "token.rotated", &detail)?.showing(made))

@@ -9,11 +9,11 @@
 //! - [`delivery`]: the pure machine that decides on deliveries, and its driver.
 //! - [`tail`], [`matcher`], [`receipts`], [`fate`]: following the log, matching it, proving and telling what became of it.
 //! - [`consumers`]: deliveries that remote consumers take, instead of being called.
-//! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`vault`], [`deliveries`], [`replays`],
-//!   [`log`]: records and the desks that change them.
+//! - [`source`]/[`sources`], [`subscription`]/[`subscriptions`], [`tokens`], [`jwt`], [`vault`], [`deliveries`], [`replays`],
+//!   [`log`]: records and the desks that change them. [`commands`], [`plan`]: changes that are asked for and done once.
 //! - [`connectors`]: calling outside services as their manifests say, with the accounts that the hub has there.
 //! - [`timers`]: durable timers, fired once, for the hub's customers.
-//! - [`keeper`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
+//! - [`keeper`], [`deaths`], [`notes`], [`quotas`], [`alerts`], [`retention`], [`health`], [`metrics`], [`trace`]: keeping house and showing it.
 //! - `hide`, [`clock`], [`supervisor`], [`jq`], [`schema`], [`desk`], [`dispatch`], [`document`]: what they stand on.
 
 pub mod alerts;

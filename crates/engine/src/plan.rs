@@ -3,9 +3,12 @@
 //! Deciding is apart from committing so that others can add to the commit: a command adds the record that makes its
 //! repeat harmless, and both are on disk or neither is.
 
-use nexus_core::{problem::Problem, store::Commit};
+use nexus_core::{
+    problem::Problem,
+    store::{Commit, CommitError, Lane},
+};
 
-use crate::desk::{Created, Desk};
+use crate::desk::{Created, Desk, refused};
 
 /// A change that was decided and not yet made.
 pub struct Plan<T> {
@@ -54,11 +57,17 @@ impl<T> Plan<T> {
     }
 
     /// Commits it and settles it.
-    pub async fn carry_out(mut self, desk: &Desk) -> Result<Created<T>, Problem> {
-        let commit = std::mem::take(&mut self.commit);
+    pub async fn carry_out(self, desk: &Desk) -> Result<Created<T>, Problem> {
+        self.try_out(desk).await.map_err(|error| refused(&error))
+    }
+
+    /// The same, for those who decide again on a conflict.
+    pub async fn try_out(mut self, desk: &Desk) -> Result<Created<T>, CommitError> {
+        let mut commit = std::mem::take(&mut self.commit);
         let empty = commit.events.is_empty() && commit.documents.is_empty() && commit.timers.is_empty();
         if !empty {
-            desk.commit(commit).await?;
+            commit.lane = Lane::Own;
+            desk.try_commit(commit).await?;
         }
         Ok(self.settle())
     }

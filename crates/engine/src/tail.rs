@@ -1,6 +1,7 @@
 //! The end of the log, followed: the recent events in memory, and cursors that fall back to the store.
 
 use std::{
+    borrow::Cow,
     collections::{HashSet, VecDeque},
     sync::{
         Arc, OnceLock, RwLock,
@@ -86,14 +87,14 @@ pub enum Start {
 pub enum Batch {
     /// The next events, in order, without gaps.
     Events(Vec<Arc<Entry>>),
-    /// Events `from..=to` can't be had here; what follows begins after `to`.
+    /// Events `from..=to` are not handed out here; what follows begins after `to`.
     Gap {
-        /// First missing.
+        /// The first of them; 0 where the log is empty.
         from: Seq,
-        /// Last missing; less than `from` when it can't be told.
+        /// The last of them, never less than `from`: the position from which it goes on.
         to: Seq,
         /// Why.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
 }
 
@@ -178,16 +179,21 @@ impl Tail {
         let (after, gap) = match start {
             Start::Now => (head, None),
             Start::After(seq) if seq > head => {
-                (head, Some(Batch::Gap { from: head + 1, to: head, reason: "the position is ahead of the log" }))
+                let reason =
+                    format!("the position {seq} is ahead of the log, which ends at {head}: it is of another log");
+                (head, Some(foreign(head, reason)))
             }
             Start::After(seq) => (seq, None),
             Start::At { epoch: e, seq } if e == epoch => return self.follow(Start::After(seq)),
-            Start::At { .. } => {
-                (head, Some(Batch::Gap { from: 1, to: head, reason: "the position is of another epoch of the log" }))
-            }
+            Start::At { .. } => (head, Some(foreign(head, "the position is of another epoch of the log"))),
         };
         Follower { tail: Arc::clone(self), head: self.head.subscribe(), after, gap, live: false }
     }
+}
+
+/// Of a position that says nothing about this log: which of its events the reader has, nobody knows.
+fn foreign(head: Seq, reason: impl Into<Cow<'static, str>>) -> Batch {
+    Batch::Gap { from: head.min(1), to: head, reason: reason.into() }
 }
 
 /// A cursor over the log.
@@ -260,6 +266,6 @@ impl Follower {
     fn skip(&mut self, to: Seq, reason: &'static str) -> Batch {
         let from = self.after + 1;
         self.after = to;
-        Batch::Gap { from, to, reason }
+        Batch::Gap { from, to, reason: reason.into() }
     }
 }

@@ -27,21 +27,19 @@ use crate::{
     plan::Plan,
 };
 
+mod grace;
 mod kinds;
 mod stored;
 mod uses;
 
 pub(crate) use self::stored::Life;
 pub use self::{
+    grace::Grace,
     kinds::{Credentials, Rotation},
     stored::{ApiToken, Kind, Status, StoredToken},
     uses::TokenUse,
 };
 
-/// How long a rotated token goes on where nobody says.
-pub const DEFAULT_GRACE: Duration = Duration::from_secs(60);
-/// Longest grace period.
-pub const MAX_GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a token that ended is still shown; then it is forgotten, so that rotating every hour fills nothing.
 const HISTORY: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Tokens in all; one more is refused (409).
@@ -146,6 +144,11 @@ impl Tokens {
         Some(Arc::clone(&entry.principal))
     }
 
+    /// When this token ends, where that is known: its own end, or that of its grace.
+    pub fn ends(&self, presented: &str) -> Option<Timestamp> {
+        self.read().get(&hash(presented))?.token.expires_at
+    }
+
     /// Whether any token exists.
     pub fn is_empty(&self) -> bool {
         self.read().is_empty()
@@ -179,21 +182,6 @@ impl Tokens {
         self.plan_create(new, by)?.carry_out(&self.desk).await
     }
 
-    /// Ends a token at once. Revoking twice is fine.
-    pub async fn revoke(
-        self: &Arc<Self>,
-        id: &str,
-        reason: Option<String>,
-        by: &Principal,
-    ) -> Result<ApiToken, Problem> {
-        Ok(self.plan_revoke(id, reason, by)?.carry_out(&self.desk).await?.value)
-    }
-
-    /// Gives a token other scopes; whoever uses it is held to them from the next request on.
-    pub async fn change(self: &Arc<Self>, id: &str, scopes: Vec<Scope>, by: &Principal) -> Result<ApiToken, Problem> {
-        Ok(self.plan_change(id, scopes, by)?.carry_out(&self.desk).await?.value)
-    }
-
     /// See [`Self::create`].
     pub fn plan_create(self: &Arc<Self>, new: NewToken, by: &Principal) -> Result<Plan<ApiToken>, Problem> {
         by.demand("tokens:write")?;
@@ -210,7 +198,7 @@ impl Tokens {
 
     /// A new token takes the place of `id`, with its name, its scopes and the length of its life; the old one goes on for
     /// `grace`. A token may rotate itself; another one only by who could have made it.
-    pub fn plan_rotate(self: &Arc<Self>, id: &str, grace: Duration, by: &Principal) -> Result<Plan<ApiToken>, Problem> {
+    pub fn plan_rotate(self: &Arc<Self>, id: &str, grace: Grace, by: &Principal) -> Result<Plan<ApiToken>, Problem> {
         if !by.is_token(id) {
             by.demand("tokens:write")?;
         }
@@ -219,9 +207,6 @@ impl Tokens {
             check_scopes(&old.scopes, &[], by)?;
         }
         let now = self.desk.now();
-        if grace > MAX_GRACE {
-            return Err(Problem::field("graceSeconds", format!("at most {} are possible", MAX_GRACE.as_secs())));
-        }
         if !old.is_in_force(now) || old.rotated_to.is_some() {
             let status = serde_json::to_value(old.status(now)).unwrap_or_default();
             let message = format!("token {id:?} is {}; make a new one", status.as_str().unwrap_or_default());
@@ -237,24 +222,30 @@ impl Tokens {
         token.line = Some(old.line.clone().unwrap_or_else(|| old.id.clone()));
         token.rotated_from = Some(old.id.clone());
         old.rotated_to = Some(token.id.clone());
+        let grace = grace.lasts();
         let end = now.plus(grace);
         old.expires_at = Some(old.expires_at.map_or(end, |at| at.min(end)));
         let detail = json!({"id": old.id, "name": old.name, "to": token.id, "graceSeconds": grace.as_secs()});
         Ok(self.plan(vec![(token, 0), (old, version)], by, "token.rotated", &detail)?.showing(Some(plain)))
     }
 
-    /// See [`Self::revoke`]. A token may revoke itself. Those that it replaced and that are in their grace period end with
-    /// it; one that replaced it goes on.
+    /// Ends a token at once; revoking twice is fine. A token may revoke itself, another one only who may do all that it may.
+    /// Those that it replaced and that are in their grace period end with it; one that replaced it goes on. The last that may
+    /// do everything stays, unless there is `another_way` in.
     pub fn plan_revoke(
         self: &Arc<Self>,
         id: &str,
         reason: Option<String>,
+        another_way: bool,
         by: &Principal,
     ) -> Result<Plan<ApiToken>, Problem> {
         if !by.is_token(id) {
             by.demand("tokens:write")?;
         }
         let (mut token, version, last_used) = self.find(id)?;
+        if !by.is_token(id) {
+            check_rights(&token, by)?;
+        }
         if token.revoked_at.is_some() {
             return Ok(Plan::nothing(token.show(self.desk.now(), last_used.load(Ordering::Relaxed))));
         }
@@ -273,19 +264,27 @@ impl Tokens {
             from.clone_from(&old.rotated_from);
             ended.push((old, version));
         }
-        self.plan(ended, by, "token.revoked", &detail)
+        let witness = if another_way { None } else { self.another_admin(&ended, now)? };
+        let mut plan = self.plan(ended, by, "token.revoked", &detail)?;
+        plan.commit.guards.extend(witness);
+        Ok(plan)
     }
 
-    /// See [`Self::change`].
+    /// Gives a token other scopes; whoever uses it is held to them from the next request on. Another's scopes are taken away
+    /// only by who holds them, and the last token that may do everything keeps that, unless there is `another_way` in.
     pub fn plan_change(
         self: &Arc<Self>,
         id: &str,
         scopes: Vec<Scope>,
+        another_way: bool,
         by: &Principal,
     ) -> Result<Plan<ApiToken>, Problem> {
         by.demand("tokens:write")?;
         let (mut token, version, last_used) = self.find(id)?;
         check_scopes(&scopes, &token.scopes, by)?;
+        if !by.is_token(id) {
+            check_rights(&token, by)?;
+        }
         if token.revoked_at.is_some() {
             return Err(Problem::new(Code::Conflict, format!("token {id:?} is revoked; make a new one")));
         }
@@ -293,8 +292,33 @@ impl Tokens {
             return Ok(Plan::nothing(token.show(self.desk.now(), last_used.load(Ordering::Relaxed))));
         }
         let detail = json!({"id": token.id, "name": token.name, "from": token.scopes, "to": scopes});
+        let witness = if another_way || scopes.iter().any(Scope::is_admin) {
+            None
+        } else {
+            self.another_admin(&[(token.clone(), version)], self.desk.now())?
+        };
         token.scopes = scopes;
-        self.plan(vec![(token, version)], by, "token.updated", &detail)
+        let mut plan = self.plan(vec![(token, version)], by, "token.updated", &detail)?;
+        plan.commit.guards.extend(witness);
+        Ok(plan)
+    }
+
+    /// Where one of `ending` is an admin's token in force: that another one stays, as a guard, so that two can't end each
+    /// other at once; 409 where none does. Of several the one that lives longest is held on to.
+    fn another_admin(&self, ending: &[(StoredToken, u64)], now: Timestamp) -> Result<Option<Guard>, Problem> {
+        let opens = |token: &StoredToken| token.is_in_force(now) && token.scopes.iter().any(Scope::is_admin);
+        let held = self.read();
+        let ends = |id: &str| ending.iter().any(|(token, _)| token.id == id);
+        if !held.values().any(|h| ends(&h.token.id) && opens(&h.token)) {
+            return Ok(None);
+        }
+        let others = held.values().filter(|h| !ends(&h.token.id) && opens(&h.token) && h.token.rotated_to.is_none());
+        let longest = others.max_by_key(|h| h.token.expires_at.map_or(i64::MAX, Timestamp::micros));
+        longest.map(|h| Some(Guard::Version(Key::of::<StoredToken>(&h.token.id), h.version))).ok_or_else(|| {
+            let message = "this is the last token with the scope admin, and no key of JSON Web Tokens opens another way in; \
+                           make another one first: nexus token create NAME --scope admin";
+            Problem::new(Code::Conflict, message)
+        })
     }
 
     fn make(&self, new: NewToken, now: Timestamp) -> Result<(String, StoredToken), Problem> {
@@ -389,6 +413,15 @@ impl Tokens {
         }
         uses::save(&self.desk, uses, &ids).await
     }
+}
+
+/// Who ends or shrinks another's token must be able to do all that it can.
+fn check_rights(token: &StoredToken, by: &Principal) -> Result<(), Problem> {
+    token.scopes.iter().find(|scope| !by.may_give(scope)).map_or(Ok(()), |scope| {
+        let message =
+            format!("token {:?} has the scope {scope}, which you do not hold: it is not yours to change", token.id);
+        Err(Problem::new(Code::Forbidden, message))
+    })
 }
 
 /// Scopes that `by` may give; those that a token has already need not be its own.

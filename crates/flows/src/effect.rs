@@ -355,9 +355,9 @@ pub enum Input {
     Suspend,
     /// Go on.
     Resume,
-    /// Do a faulted run's task again: the one that failed or one around it.
+    /// Do a task of a faulted run again: the one that failed, one around it, or one before one of these in its list.
     RetryFrom {
-        /// The task's pointer.
+        /// Its pointer.
         task: String,
     },
 }

@@ -13,6 +13,7 @@
 //! - [`expression`], [`uri`], [`duration`], [`secrets`]: what stands in fields. jq comes from `nexus_engine::jq`, screened
 //!   and paid for with fuel.
 //! - [`run`], [`effect`], [`error`], [`openapi`]: the interpreter.
+//! - [`catalog`]: the functions that the hub brings, and what they take.
 //! - [`schedule`], [`trigger`], [`detect`], [`webhook`]: what starts a flow.
 //! - [`rehearse`], [`graph`], [`template`], [`files`]: flows without a hub: played, drawn, begun, told apart.
 //!
@@ -39,6 +40,7 @@
 //!
 //! A [`run::Taken`] that is `ignored` changed nothing and needs no commit.
 
+pub mod catalog;
 pub mod detect;
 pub mod duration;
 pub mod effect;

@@ -11,6 +11,7 @@ use crate::{
     detect::DetectPlan,
     error::{FlowError, Standard},
     expression::{Arguments, Expression, Template},
+    problem::Problems,
     schedule::Missed,
     webhook::WebhookPlan,
 };
@@ -64,6 +65,8 @@ pub struct Definition {
     pub secrets: Vec<String>,
     /// Our own settings from its metadata.
     pub settings: Settings,
+    /// What may be meant otherwise, with its lines; no reason to refuse it.
+    pub warnings: Problems,
 }
 
 /// What a flow takes and gives.

@@ -6,11 +6,14 @@
 //! - [`state`]: the tree, as it is stored.
 //! - `task`: the life of one task: condition, data flow, timeout, extensions.
 //! - `work`: what each kind of task does; `call`, `listen` and `attempt` are those with more to them.
+//! - `kept`, `retry`: what tasks were given, so that one can be done again.
 //! - `view`: what expressions see; what a run waits for.
 
 mod attempt;
 mod call;
+mod kept;
 mod listen;
+mod retry;
 pub mod state;
 mod task;
 mod view;
@@ -18,7 +21,10 @@ mod work;
 
 use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
+use kept::Contexts;
+pub use kept::KEPT_BYTES;
 use nexus_core::time::Timestamp;
+pub use retry::{RetryError, choose};
 use serde_json::{Value, json};
 use state::{Frame, Open, RunState, STATE_BYTES, Scope, Status, Timer};
 pub use view::{Waiting, WaitingFor};
@@ -290,7 +296,7 @@ impl Machine<'_, '_> {
     fn complete(&mut self, mut output: Value) {
         self.close();
         secrets::hide_marks(&self.state.nonce, &mut output);
-        self.state.root = None;
+        self.forget_tree();
         self.lifecycle("completed", "completedAt", json!({"output": output}));
         self.end(Status::Completed, Outcome::Completed { output });
     }
@@ -308,7 +314,7 @@ impl Machine<'_, '_> {
 
     fn cancel(&mut self) {
         self.close();
-        self.state.root = None;
+        self.forget_tree();
         self.lifecycle("cancelled", "cancelledAt", Value::Null);
         self.end(Status::Cancelled, Outcome::Cancelled);
     }
@@ -331,48 +337,52 @@ impl Machine<'_, '_> {
         }
     }
 
+    fn forget_tree(&mut self) {
+        self.state.root = None;
+        self.state.contexts = Contexts::default();
+    }
+
     fn bound_state(&mut self) {
         if self.state.status.has_ended() && self.state.root.is_none() {
             return;
         }
-        let mut counter = Counter(0);
-        if serde_json::to_writer(&mut counter, &*self.state).is_ok() && counter.0 <= STATE_BYTES {
+        if let Some(root) = &self.state.root {
+            kept::tidy(root, &mut self.state.contexts);
+        }
+        let mut bytes = size_of_state(self.state);
+        // What is kept for tasks that may be done again goes before the run does.
+        for (limit, most) in [(KEPT_BYTES, KEPT_BYTES), (STATE_BYTES, 0)] {
+            if let Some(root) = &mut self.state.root
+                && bytes > limit
+                && kept::bound(root, &mut self.state.contexts, most)
+            {
+                bytes = size_of_state(self.state);
+            }
+        }
+        if bytes <= STATE_BYTES {
             return;
         }
         let detail = format!(
-            "the state of the run has {} bytes; at most {STATE_BYTES} are allowed: keep less in outputs and in the context",
-            counter.0
+            "the state of the run has {bytes} bytes; at most {STATE_BYTES} are allowed: keep less in outputs and in the context"
         );
         if !self.state.status.has_ended() {
             self.fault(FlowError::new(Standard::Runtime, detail));
         }
         // What is too large is not kept, faulted or not.
-        self.state.root = None;
+        self.forget_tree();
         self.state.context = Value::Null;
         if size_of(&self.state.input) > STATE_BYTES / 2 {
             self.state.input = Value::Null;
         }
     }
 
-    fn retry_from(&mut self, task: &str) -> bool {
-        let Some(mut root) = self.state.root.take() else { return false };
-        let definition = self.definition;
-        let now = self.host.now;
-        let found = task::reset_list(&definition.tasks, &mut root, task, now);
-        self.state.root = Some(root);
-        if !found {
-            return false;
-        }
-        self.state.status = Status::Running;
-        self.state.outcome = None;
-        if let Some(timeout) = &definition.timeout
+    /// The time for the whole run begins anew.
+    fn restart_deadline(&mut self) {
+        if let Some(timeout) = &self.definition.timeout
             && let Ok(length) = timeout.eval(&self.state.input, &self.arguments(Place::FlowOutput, &Env::root()))
         {
             self.state.deadline = Some(self.set_timer(length));
         }
-        self.lifecycle("resumed", "resumedAt", Value::Null);
-        self.go_on();
-        true
     }
 
     fn next_id(&mut self) -> WaitId {
@@ -515,6 +525,12 @@ impl std::io::Write for Counter {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+fn size_of_state(state: &RunState) -> usize {
+    let mut counter = Counter(0);
+    // What can't be written has no size that would do.
+    serde_json::to_writer(&mut counter, state).map_or(usize::MAX, |()| counter.0)
 }
 
 fn size_of(value: &Value) -> usize {

@@ -6,14 +6,16 @@ mod budget;
 mod call;
 mod connector;
 mod event;
+mod mend;
 mod part;
 mod setting;
 mod task;
 
-pub use connector::check_connectors;
-pub(crate) use connector::{FAMILY, find, parts};
 use std::time::Duration;
 
+pub use connector::check_connectors;
+pub(crate) use connector::{find, parts};
+use mend::{Mended, Places};
 use serde_json::Value;
 
 use crate::{
@@ -33,32 +35,83 @@ const LEVELS: usize = 32;
 /// Time between runs that begin by time: with less, a hub would do nothing else.
 const SHORTEST: Duration = Duration::from_secs(1);
 
+/// What was found of a document.
+#[derive(Debug)]
+pub struct Examined {
+    source: yaml::Source,
+    /// The flow, as far as it could be read; `None` where too little could.
+    pub definition: Option<Definition>,
+    /// Everything that is wrong with it.
+    pub problems: Problems,
+}
+
+impl Examined {
+    /// Adds what is wrong with its calls of the hub's functions and of connectors.
+    pub fn check_calls(&mut self, check: impl FnOnce(&Definition) -> Problems) {
+        if let Some(definition) = &self.definition {
+            self.problems.absorb(check(definition));
+        }
+    }
+
+    /// The flow, or everything that is wrong, with its lines.
+    pub fn into_result(self) -> Result<Definition, Problems> {
+        let Self { source, definition, problems } = self;
+        let line_of = |path: &str| source.line(if path == "/" { "" } else { path });
+        match definition.filter(|_| problems.is_empty()) {
+            Some(definition) => Ok(definition),
+            None => Err(problems.located(line_of).by_line()),
+        }
+    }
+}
+
 /// Reads, checks and compiles a document.
 pub fn publish(text: &str) -> Result<Definition, Problems> {
+    examine(text)?.into_result()
+}
+
+/// Looks at all of a document, also where something in it is wrong. An error: it is no YAML.
+pub fn examine(text: &str) -> Result<Examined, Problems> {
     let source = yaml::parse(text).map_err(|error| {
         let mut problems = Problems::default();
-        problems.add(&Pointer::root(), error.to_string());
+        problems.add(&Pointer::root(), unlocated(&error));
         problems.located(|_| error.line())
     })?;
-    let line_of = |path: &str| source.line(if path == "/" { "" } else { path });
     let mut problems = Problems::default();
-    let Some(workflow) = Workflow::from_value(&source.value, &mut problems) else {
-        return Err(problems.located(line_of));
+    let read = Workflow::from_value(&source.value, &mut problems);
+    let mended = match read {
+        Some(workflow) if problems.is_empty() => Some(Mended { workflow, places: Places::default() }),
+        _ => mend::mend(&source.value, &problems),
     };
-    if !problems.is_empty() {
-        return Err(problems.located(line_of));
-    }
+    let Some(Mended { workflow, places }) = mended else {
+        return Ok(Examined { source, definition: None, problems });
+    };
     let mut validator = Validator {
         workflow: &workflow,
-        problems,
+        problems: Problems::default(),
+        warnings: Problems::default(),
+        mended: places,
         locals: Vec::new(),
         tasks: 0,
         level: 0,
         calling: Vec::new(),
         in_extension: false,
     };
-    let definition = validator.definition(source.value.clone());
-    if validator.problems.is_empty() { Ok(definition) } else { Err(validator.problems.located(line_of)) }
+    let mut definition = validator.definition(source.value.clone());
+    let Validator { problems: mut more, warnings, mended, .. } = validator;
+    more.retain(|problem| !mended.touch(&problem.path));
+    problems.absorb(more);
+    let line_of = |path: &str| source.line(if path == "/" { "" } else { path });
+    definition.warnings = warnings.located(line_of).by_line();
+    Ok(Examined { source, definition: Some(definition), problems })
+}
+
+/// What is wrong with a text that is no document; its line stands beside it.
+fn unlocated(error: &yaml::YamlError) -> String {
+    match error {
+        yaml::YamlError::Syntax { column, what, .. } => format!("not YAML: {what}, at column {column}"),
+        yaml::YamlError::Refused { what, .. } => what.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Refuses flows that run each other in a circle; `latest` stands for whichever version is in the set.
@@ -103,6 +156,10 @@ pub fn check_circles<'a>(set: impl IntoIterator<Item = &'a Definition>) -> Resul
 struct Validator<'a> {
     workflow: &'a Workflow,
     problems: Problems,
+    /// What may be meant otherwise.
+    warnings: Problems,
+    /// Places of which nothing can be said.
+    mended: Places,
     /// Variables of loops and catches around, innermost last.
     locals: Vec<String>,
     tasks: usize,
@@ -143,6 +200,7 @@ impl Validator<'_> {
             schedule,
             secrets: self.declared_secrets().to_vec(),
             settings,
+            warnings: Problems::default(),
         }
     }
 
@@ -283,6 +341,10 @@ impl Validator<'_> {
     /// A field that is an expression by itself: bare or in `${ }`.
     fn expression(&mut self, text: &str, at: &Pointer, place: Place) -> Option<Expression> {
         let body = inside(text).unwrap_or(text);
+        if inside(text).is_none() && text.trim_start().starts_with("${") {
+            self.problems.add(at, unclosed(text));
+            return None;
+        }
         let given: Vec<&str> =
             place.arguments().iter().copied().chain(self.locals.iter().map(String::as_str)).collect();
         let expression = match Expression::compile(body, &given) {
@@ -316,7 +378,7 @@ impl Validator<'_> {
     }
 
     fn secret_declared(&mut self, name: &str, at: &Pointer) {
-        if !self.declared_secrets().iter().any(|known| known == name) {
+        if !self.mended.any_in("/use") && !self.declared_secrets().iter().any(|known| known == name) {
             let hint = nearest(name, self.declared_secrets().iter().map(String::as_str));
             self.problems.add(at, format!("the secret {name:?} is not declared; add it to use.secrets{hint}"));
         }
@@ -369,6 +431,10 @@ impl Validator<'_> {
         if inside(text).is_some() {
             return self.expression(text, at, place).map(Template::Expression);
         }
+        if text.trim_start().starts_with("${") && !text.trim_end().ends_with('}') {
+            self.problems.add(at, unclosed(text));
+            return None;
+        }
         if text.contains("${") {
             self.problems.add(
                 at,
@@ -378,6 +444,14 @@ impl Validator<'_> {
         }
         Some(Template::Plain(Value::String(text.to_owned())))
     }
+}
+
+/// What is wrong with a text that begins with `${` and does not end with `}`.
+fn unclosed(text: &str) -> &'static str {
+    if text.matches('{').count() > text.matches('}').count() {
+        return "the expression begins with ${ and its } is missing: write ${ .name }";
+    }
+    "an expression must be the whole text: write ${ \"\\(.name) and more\" } instead of ${ .name } and more"
 }
 
 fn is_semver(text: &str) -> bool {

@@ -6,6 +6,9 @@ use http::{HeaderMap, Uri, header};
 
 use crate::config::Network;
 
+/// Bytes of a header that a refusal repeats.
+const SHOWN_BYTES: usize = 80;
+
 /// The client's address: the peer's, or behind trusted proxies the last address of `X-Forwarded-For` that is not one.
 pub(crate) fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let peer = peer.to_canonical();
@@ -46,20 +49,33 @@ pub(crate) fn counted(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Whether a request without a token comes from this machine, by a program of this machine: loopback peer, no proxy's
-/// header, and a `Host` and `Origin` that are loopback too (so that a page of another site can't borrow the browser).
-pub(crate) fn is_local(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
-    let proxied = headers.keys().any(|name| name == header::FORWARDED || name.as_str().starts_with("x-forwarded-"));
-    let host = uri.host().map(str::to_owned).or_else(|| {
-        let value = headers.get(header::HOST)?.to_str().ok()?;
-        value.parse::<http::uri::Authority>().ok().map(|a| a.host().to_owned())
-    });
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    peer.to_canonical().is_loopback()
-        && !proxied
-        && host.is_some_and(|host| is_loopback_host(&host))
-        && headers.get_all(header::HOST).iter().all(|h| h.to_str().is_ok_and(is_loopback_authority))
-        && origins.all(|o| o.to_str().is_ok_and(is_loopback_origin))
+/// Why a request does not come from this machine, by a program of this machine; `None` where it does: loopback peer, no
+/// proxy's header, and a `Host` and `Origin` that are loopback too (so that a page of another site can't borrow the browser).
+pub(crate) fn foreign(peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    if !peer.to_canonical().is_loopback() {
+        return Some(format!("it comes from another machine, {}", peer.to_canonical()));
+    }
+    let of_proxy = |name: &&http::HeaderName| *name == header::FORWARDED || name.as_str().starts_with("x-forwarded-");
+    if let Some(name) = headers.keys().find(of_proxy) {
+        return Some(format!("it has the header {name}, which proxies add"));
+    }
+    let wrong = |name: &header::HeaderName, fits: fn(&str) -> bool| {
+        let values = headers.get_all(name).iter();
+        let wrong = values.map(|value| value.to_str().unwrap_or("unreadable")).find(|text| !fits(text))?;
+        Some(format!("its {name} {:?} does not name this machine as localhost, 127.0.0.1 or [::1] does", shown(wrong)))
+    };
+    if uri.host().is_none() && !headers.contains_key(header::HOST) {
+        return Some("it has no host header".to_owned());
+    }
+    if let Some(host) = uri.host().filter(|host| !is_loopback_host(host)) {
+        return Some(format!("it asks for the host {:?}", shown(host)));
+    }
+    wrong(&header::HOST, is_loopback_authority).or_else(|| wrong(&header::ORIGIN, is_loopback_origin))
+}
+
+/// The beginning of what was sent: a refusal is no place for all of it.
+fn shown(text: &str) -> &str {
+    text.get(..text.len().min(SHOWN_BYTES)).unwrap_or("unreadable")
 }
 
 /// Whether an `Origin` names this machine.
@@ -105,7 +121,8 @@ mod tests {
     #[test]
     fn local_means_loopback_peer_host_and_origin_without_a_proxy() {
         let uri: Uri = "/x".parse().expect("valid");
-        let local = |peer: &str, pairs: &[(&'static str, &'static str)]| is_local(ip(peer), &uri, &headers(pairs));
+        let local =
+            |peer: &str, pairs: &[(&'static str, &'static str)]| foreign(ip(peer), &uri, &headers(pairs)).is_none();
         assert!(local("127.0.0.1", &[("host", "localhost:8080")]));
         assert!(local("::1", &[("host", "[::1]:8080"), ("origin", "http://127.0.0.1:5173")]));
         assert!(!local("127.0.0.1", &[]));
@@ -117,6 +134,20 @@ mod tests {
         assert!(!local("127.0.0.1", &[("host", "localhost"), ("x-forwarded-for", "1.1.1.1")]));
         assert!(!local("127.0.0.1", &[("host", "localhost"), ("forwarded", "for=1.1.1.1")]));
         assert!(!local("127.0.0.1", &[("host", "localhost.evil.example")]));
+        let why = |peer: &str, pairs: &[(&'static str, &'static str)]| foreign(ip(peer), &uri, &headers(pairs));
+        for (peer, pairs, word) in [
+            ("10.0.0.1", &[("host", "localhost")][..], "10.0.0.1"),
+            ("127.0.0.1", &[("host", "localhost"), ("x-forwarded-proto", "https")], "x-forwarded-proto"),
+            ("127.0.0.1", &[("host", "evil.example")], "host \"evil.example\""),
+            (
+                "127.0.0.1",
+                &[("host", "localhost"), ("origin", "http://evil.example")],
+                "origin \"http://evil.example\"",
+            ),
+            ("127.0.0.1", &[], "no host"),
+        ] {
+            assert!(why(peer, pairs).is_some_and(|why| why.contains(word)), "{word}: {:?}", why(peer, pairs));
+        }
     }
 
     #[test]

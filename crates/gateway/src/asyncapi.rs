@@ -181,7 +181,11 @@ fn is(value: &str) -> Value {
 }
 
 fn gap_fields() -> [(&'static str, Value); 2] {
-    [("from", whole()), ("to", whole())]
+    let told = |what: &str| json!({"type": "integer", "description": what});
+    [
+        ("from", told("the first event that is not sent; 0 in an empty log")),
+        ("to", told("the last one: a position, from which it goes on")),
+    ]
 }
 
 fn core() -> Vec<(&'static str, Value)> {

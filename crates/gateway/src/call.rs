@@ -91,9 +91,10 @@ impl Call {
             .ok_or_else(|| malformed(format!("the path's {name} is not UTF-8 when decoded")))
     }
 
-    /// The query, parsed; unknown and repeated names are refused where the route declares its parameters.
+    /// The query, parsed; unknown names are refused where the route is exact about them.
     pub(crate) fn query(&self) -> Result<Query, Problem> {
-        Query::parse(self.parts.uri.query().unwrap_or_default(), self.route.query)
+        let text = self.parts.uri.query().unwrap_or_default();
+        if self.route.is_exact() { Query::exact(text, self.route.query) } else { Query::parse(text) }
     }
 
     /// The whole body, at most `limit` bytes and within the time for bodies.
@@ -102,6 +103,7 @@ impl Call {
         if body.is_end_stream() {
             return Ok(Bytes::new());
         }
+        demand_plain(&self.parts.headers)?;
         if body.size_hint().lower() > limit as u64 {
             return Err(too_large(limit));
         }
@@ -137,6 +139,17 @@ impl Call {
         };
         if fits { Ok(()) } else { Err(unsupported(declared.as_deref(), "application/json")) }
     }
+}
+
+/// 415 for a body that is packed: signatures, limits and texts of errors are about the bytes as they are.
+fn demand_plain(headers: &HeaderMap) -> Result<(), Problem> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let mut codings = codings.map(|value| value.to_str().unwrap_or("unreadable")).flat_map(|text| text.split(','));
+    let packed = codings.find(|coding| !coding.trim().is_empty() && !coding.trim().eq_ignore_ascii_case("identity"));
+    packed.map_or(Ok(()), |coding| {
+        let message = format!("Content-Encoding is {}; send the body as it is, without one", coding.trim());
+        Err(Problem::new(Code::UnsupportedMediaType, message))
+    })
 }
 
 /// 415 that says what would be right.

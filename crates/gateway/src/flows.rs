@@ -47,7 +47,7 @@ pub(crate) fn shown_run(run: &RunView) -> Value {
         }
     }
     for waiting in shown.get_mut("waiting_for").and_then(Value::as_array_mut).into_iter().flatten() {
-        write_times(waiting, &["until"]);
+        write_times(waiting, &["until", "since"]);
     }
     shown
 }
@@ -70,14 +70,16 @@ fn shown(held: &Held) -> Value {
     })
 }
 
-fn with_document(held: &Held) -> Value {
+async fn with_document(call: &Call, held: &Held) -> Value {
     let mut shown = shown(held);
+    let warnings = call.gate.flows.warnings(held).await;
     if let Some(fields) = shown.as_object_mut() {
         let source = &held.current.definition.source;
         fields.insert("document".to_owned(), source.clone());
         // What no form can show is given as JSON.
         let form = source.pointer("/input/schema/document").and_then(|schema| form::fields(schema).ok());
         fields.insert("form".to_owned(), json!(form));
+        fields.insert("warnings".to_owned(), json!(warnings));
     }
     shown
 }
@@ -118,7 +120,7 @@ async fn document(call: &mut Call) -> Result<String, Problem> {
 pub(crate) async fn publish(mut call: Call) -> Result<Answer, Problem> {
     let text = document(&mut call).await?;
     let done = call.gate.flows.publish(&text, Publishing::default(), call.principal()?).await?;
-    let answer = Answer::data(&with_document(&done.held))?;
+    let answer = Answer::data(&with_document(&call, &done.held).await)?;
     Ok(if done.new { answer.created() } else { answer })
 }
 
@@ -126,12 +128,13 @@ pub(crate) async fn publish(mut call: Call) -> Result<Answer, Problem> {
 pub(crate) async fn check(mut call: Call) -> Result<Answer, Problem> {
     let text = document(&mut call).await?;
     let definition = call.gate.flows.check(&text)?;
-    Answer::data(&json!({"valid": true, "flow": definition.id.to_string()}))
+    Answer::data(&json!({"valid": true, "flow": definition.id.to_string(), "warnings": definition.warnings.list()}))
 }
 
 /// `GET /api/v1/flows/{namespace}/{name}`.
 pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
-    Answer::data(&with_document(&*held(&call)?))
+    let held = held(&call)?;
+    Answer::data(&with_document(&call, &held).await)
 }
 
 /// `DELETE /api/v1/flows/{namespace}/{name}`.
@@ -144,13 +147,13 @@ pub(crate) async fn remove(call: Call) -> Result<Answer, Problem> {
 /// `POST /api/v1/flows/{namespace}/{name}/enable`.
 pub(crate) async fn enable(call: Call) -> Result<Answer, Problem> {
     let held = call.gate.flows.enable(&flow(&call)?, true, call.principal()?).await?;
-    Answer::data(&with_document(&held))
+    Answer::data(&with_document(&call, &held).await)
 }
 
 /// `POST /api/v1/flows/{namespace}/{name}/disable`.
 pub(crate) async fn disable(call: Call) -> Result<Answer, Problem> {
     let held = call.gate.flows.enable(&flow(&call)?, false, call.principal()?).await?;
-    Answer::data(&with_document(&held))
+    Answer::data(&with_document(&call, &held).await)
 }
 
 /// `GET /api/v1/flows/{namespace}/{name}/report`.

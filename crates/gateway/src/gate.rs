@@ -31,6 +31,12 @@ use crate::{
     routes::{Audit, Auth, Envelope, Found, Rate, Route, Router},
 };
 
+mod shape;
+
+fn nothing_at(path: &str) -> Problem {
+    Problem::new(Code::NotFound, format!("there is nothing at {path}; /openapi.json lists what there is"))
+}
+
 /// What all requests share.
 pub(crate) struct Gate {
     /// The hub behind the doors.
@@ -91,7 +97,10 @@ impl Gate {
         let (mut parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers, &self.ids);
         let origin = self.cors.origin(&parts.headers);
-        let found = self.router.find(&parts.method, parts.uri.path());
+        let found = match shape::check(&parts) {
+            Ok(()) => self.router.find(&parts.method, parts.uri.path()),
+            Err(problem) => Found::Unfit(problem),
+        };
         let mut number = None;
         let mut span = None;
         let standing = Arc::new(OnceLock::new());
@@ -124,12 +133,8 @@ impl Gate {
                 cors::options(&parts.headers, origin.is_some(), &allow)
             }
             Found::Methods(allow) => self.wrong_method(&parts, &allow, &id),
-            Found::Nothing => {
-                let path = parts.uri.path();
-                let message = format!("there is nothing at {path}; /openapi.json lists what there is");
-                let problem = Problem::new(Code::NotFound, message);
-                self.refuse(&problem, Envelope::of_path(path), path, &id, self.hub.clock().now())
-            }
+            Found::Nothing => self.refused_at(&parts, &nothing_at(parts.uri.path()), &id),
+            Found::Unfit(problem) => self.refused_at(&parts, &problem, &id),
         };
         response.headers_mut().insert(&REQUEST_ID, id.header());
         if let Some(standing) = standing.get() {
@@ -152,6 +157,12 @@ impl Gate {
         Ok(response)
     }
 
+    /// A refusal where no route is known.
+    fn refused_at(&self, parts: &http::request::Parts, problem: &Problem, id: &RequestId) -> Response<Body> {
+        let path = parts.uri.path();
+        self.refuse(problem, Envelope::of_path(path), path, id, self.hub.clock().now())
+    }
+
     /// Begins the span of a request that may bring events. It takes the caller's place in the request's trace context,
     /// so that what is stored, and later delivered, belongs under it.
     fn begin(&self, route: &Route, parts: &mut http::request::Parts) -> Option<trace::Open> {
@@ -171,6 +182,10 @@ impl Gate {
         // Who could not prove who they are is counted by address, so that secrets can't be tried without end.
         self.count(route, &call, who.as_ref().ok().and_then(Option::as_ref))?;
         call.who = who?;
+        if route.query.is_empty() && route.is_exact() {
+            // Its handler has no reason to look.
+            call.query()?;
+        }
         match route.audit {
             Audit::Writes(_) | Audit::Commands => self.finish(call).await,
             Audit::Reads | Audit::Event | Audit::Transient => (route.handler)(call).await,

@@ -9,6 +9,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema as Built};
 
 mod admission;
 mod ask;
+mod cost;
 mod flows;
 pub(crate) mod http;
 mod live;
@@ -23,8 +24,6 @@ mod session;
 mod socket;
 mod state;
 
-/// What a query may cost: a plain field 1, a list as many times its fields as it may have items.
-const COMPLEXITY: usize = 5_000;
 /// Directives on one field.
 const DIRECTIVES: usize = 8;
 
@@ -47,7 +46,7 @@ pub(crate) type Schema = Built<Query, Mutation, Changes>;
 pub(crate) fn schema() -> Schema {
     Built::build(Query::default(), Mutation::default(), Changes::default())
         .limit_depth(admission::DEPTH)
-        .limit_complexity(COMPLEXITY)
+        .extension(cost::Cost)
         // Fragments count here as well; what admission lets pass is at most three times its depth.
         .limit_recursive_depth(3 * admission::DEPTH)
         .limit_directives(DIRECTIVES)

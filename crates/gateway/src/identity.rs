@@ -40,6 +40,11 @@ impl Presented {
         self.token.as_deref().is_none_or(|token| hub.recognise(token).is_some())
     }
 
+    /// When the proof ends, where that is known: a token's own end, that of its grace, or its key's.
+    pub(crate) fn ends(&self, hub: &Hub) -> Option<Timestamp> {
+        hub.ends(self.token.as_deref()?)
+    }
+
     /// Asks again what the proof allows. False when it no longer holds.
     pub(crate) fn renew(&mut self, hub: &Hub) -> bool {
         let Some(token) = self.token.as_deref() else { return true };
@@ -73,7 +78,7 @@ pub(crate) async fn identify(
         },
         Auth::Bearer(_) | Auth::OwnOr(_) | Auth::AnyToken | Auth::TestClock => match bearer(&parts.headers)? {
             Some(token) => accept(hub, token).await?,
-            None => require(local(config, parts, peer))?,
+            None => require(config, parts, peer)?,
         },
         Auth::Socket | Auth::Watch => socket_proof(hub, config, tickets, parts, peer).await?,
     };
@@ -101,12 +106,18 @@ fn permit(principal: &Principal, auth: Auth) -> Result<(), Problem> {
     Err(Problem::new(Code::Forbidden, format!("{} lacks the scope {needed}", principal.name)))
 }
 
-fn require(found: Option<Presented>) -> Result<Presented, Problem> {
-    found.ok_or_else(|| {
-        Problem::new(
-            Code::Unauthenticated,
-            "a bearer token is needed: Authorization: Bearer nxs_… (see nexus token create)",
-        )
+/// The local developer, or 401; with `--dev` it says why this is not that one.
+fn require(config: &GatewayConfig, parts: &Parts, peer: IpAddr) -> Result<Presented, Problem> {
+    local(config, parts, peer).ok_or_else(|| {
+        let needed = "a bearer token is needed: Authorization: Bearer nxs_… (see nexus token create)";
+        let foreign = address::foreign(peer, &parts.uri, &parts.headers).filter(|_| config.dev);
+        let message = foreign.map_or_else(
+            || needed.to_owned(),
+            |why| {
+                format!("{needed}; --dev lets in without one who asks from this machine, but not this request: {why}")
+            },
+        );
+        Problem::new(Code::Unauthenticated, message)
     })
 }
 
@@ -131,7 +142,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 /// The local developer, with `--dev` and from this machine only.
 fn local(config: &GatewayConfig, parts: &Parts, peer: IpAddr) -> Option<Presented> {
-    let is_local = config.dev && address::is_local(peer, &parts.uri, &parts.headers);
+    let is_local = config.dev && address::foreign(peer, &parts.uri, &parts.headers).is_none();
     is_local.then(|| Presented { principal: Arc::new(Principal::admin("dev")), token: None })
 }
 
@@ -165,7 +176,7 @@ async fn socket_proof(
             )
         });
     }
-    require(local(config, parts, peer))
+    require(config, parts, peer)
 }
 
 /// The proof in a socket's query or protocol list, where there is one. What is there must hold.
@@ -186,7 +197,7 @@ pub(crate) async fn later(hub: &Hub, token: &str) -> Result<Presented, Problem> 
 }
 
 fn query_proof(uri: &Uri) -> Result<(Option<String>, Option<String>), Problem> {
-    let query = Query::parse(uri.query().unwrap_or_default(), &[])?;
+    let query = Query::parse(uri.query().unwrap_or_default())?;
     Ok((query.text("token").map(str::to_owned), query.text("ticket").map(str::to_owned)))
 }
 

@@ -133,13 +133,18 @@ fn responses(route: &Route) -> Value {
         if route.creates {
             all.insert("201".into(), json!({"description": "Stored", "content": body["content"].clone()}));
         }
-        if !route.creates || route.name == "start_replay" {
+        if route.again {
+            body["description"] = "Nothing new was stored".into();
+        }
+        if !route.creates || route.again {
             all.insert("200".into(), body);
         }
     }
     if route.method == Method::GET && route.headers.iter().any(|p| p.name == "If-None-Match") {
         let tag = json!({"schema": {"type": "string"}, "description": "The version, for If-Match and If-None-Match"});
-        all["200"]["headers"] = json!({"ETag": tag.clone()});
+        if let Some(done) = all.get_mut("200") {
+            done["headers"] = json!({"ETag": tag.clone()});
+        }
         all.insert("304".into(), json!({"description": "It is what the caller has", "headers": {"ETag": tag}}));
     }
     let refusal = match route.envelope {

@@ -7,6 +7,8 @@ use nexus_core::{
     wording::unreadable,
 };
 
+use nexus_engine::document::problem::nearest;
+
 use crate::routes::Param;
 
 /// Bytes of a query string; above: 400.
@@ -17,9 +19,18 @@ const QUERY_BYTES: usize = 8 << 10;
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Parses `text`. Where `known` is not empty, another name is refused with the list, so that a typing error does
-    /// not silently select everything.
-    pub(crate) fn parse(text: &str, known: &[Param]) -> Result<Self, Problem> {
+    /// Parses `text`. A name that is not `known` is refused with the list, so that a typing error does not silently
+    /// select everything.
+    pub(crate) fn exact(text: &str, known: &[Param]) -> Result<Self, Problem> {
+        let query = Self::parse(text)?;
+        match query.0.iter().find(|(name, _)| !known.iter().any(|p| p.name == name)) {
+            Some((name, _)) => Err(Problem::field(name, unknown(name, known))),
+            None => Ok(query),
+        }
+    }
+
+    /// Parses `text`, whatever its names are.
+    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
         if text.len() > QUERY_BYTES {
             return Err(Problem::new(Code::Malformed, format!("the query is longer than {QUERY_BYTES} bytes")));
         }
@@ -30,10 +41,6 @@ impl Query {
             let Some((name, value)) = decoded else {
                 return Err(Problem::new(Code::Malformed, "the query is not UTF-8 when decoded"));
             };
-            if !known.is_empty() && !known.iter().any(|p| p.name == name) {
-                let names: Vec<_> = known.iter().map(|p| p.name).collect();
-                return Err(Problem::field(&name, format!("unknown parameter; known are {}", names.join(", "))));
-            }
             pairs.push((name, value));
         }
         Ok(Self(pairs))
@@ -91,6 +98,14 @@ impl Query {
     }
 }
 
+fn unknown(name: &str, known: &[Param]) -> String {
+    let names: Vec<_> = known.iter().map(|p| p.name).collect();
+    if names.is_empty() {
+        return "unknown parameter; there are none here".to_owned();
+    }
+    format!("unknown parameter{}; known are {}", nearest(name, names.iter().copied()), names.join(", "))
+}
+
 /// Percent-decodes; `+` is a space only in a query. `None` when the result is not UTF-8 or an escape is broken.
 pub(crate) fn decode(text: &str, in_query: bool) -> Option<String> {
     let escaped = text.contains('%') || in_query && text.contains('+');
@@ -131,20 +146,23 @@ mod tests {
 
     #[test]
     fn values_are_decoded_and_unknown_names_refused_with_the_list() {
-        let query = Query::parse("type=a%2Eb,c&type=d+e&limit=5", KNOWN).expect("valid");
+        let query = Query::exact("type=a%2Eb,c&type=d+e&limit=5", KNOWN).expect("valid");
         assert_eq!(query.list("type").collect::<Vec<_>>(), ["a.b", "c", "d e"]);
         assert_eq!(query.limit(50, 100), Ok(5));
-        let refused = Query::parse("typ=x", KNOWN).expect_err("unknown");
-        assert!(refused.details["typ"].contains("type, limit"), "{refused}");
-        assert_eq!(Query::parse("limit=0", KNOWN).expect("parses").limit(1, 2).map_err(|p| p.code), Err(Code::Invalid));
-        assert!(Query::parse("type=%ff", KNOWN).is_err());
-        assert!(Query::parse("type=%4", KNOWN).is_err());
+        let refused = Query::exact("typ=x", KNOWN).expect_err("unknown");
+        assert_eq!(refused.details["typ"], "unknown parameter; did you mean \"type\"?; known are type, limit");
+        let refused = Query::exact("x=1", &[]).expect_err("unknown");
+        assert_eq!(refused.details["x"], "unknown parameter; there are none here");
+        assert!(Query::exact("", &[]).is_ok() && Query::parse("x=1").is_ok());
+        assert_eq!(Query::exact("limit=0", KNOWN).expect("parses").limit(1, 2).map_err(|p| p.code), Err(Code::Invalid));
+        assert!(Query::exact("type=%ff", KNOWN).is_err());
+        assert!(Query::exact("type=%4", KNOWN).is_err());
     }
 
     proptest! {
         #[test]
         fn no_query_panics_and_what_was_encoded_comes_back(text in "\\PC{0,60}", value in "\\PC{0,20}") {
-            let _ = Query::parse(&text, &[]);
+            let _ = (Query::parse(&text), Query::exact(&text, KNOWN));
             let encoded: String = value.bytes().map(|b| format!("%{b:02X}")).collect();
             prop_assert_eq!(decode(&encoded, true), Some(value));
         }

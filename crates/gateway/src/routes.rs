@@ -98,7 +98,7 @@ pub(crate) enum Audit {
     Transient,
 }
 
-/// A parameter of the query or a header.
+/// A parameter of the query, or a header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Param {
     /// Its name.
@@ -143,7 +143,7 @@ pub(crate) struct Route {
     pub(crate) audit: Audit,
     /// Parameters of the query.
     pub(crate) query: &'static [Param],
-    /// Headers that change what it does, where they are its own.
+    /// Headers of its own.
     pub(crate) headers: &'static [Param],
     /// Bodies it takes; none = it takes none.
     pub(crate) takes: &'static [Shape],
@@ -153,6 +153,8 @@ pub(crate) struct Route {
     pub(crate) also: &'static [Shape],
     /// It answers 201 when it stored something new.
     pub(crate) creates: bool,
+    /// It also answers 200, when nothing new was stored.
+    pub(crate) again: bool,
     /// What answers.
     pub(crate) handler: fn(Call) -> Answering,
 }
@@ -175,11 +177,19 @@ const fn route(method: Method, path: &'static str, name: &'static str, handler: 
         gives: json("Anything"),
         also: &[],
         creates: false,
+        again: false,
         handler,
     }
 }
 
 impl Route {
+    /// Whether a parameter that it does not know is refused: where it knows any, and wherever the API is read. Whoever
+    /// else calls may bring parameters of their own: providers to webhooks and back from a consent, probes of health.
+    pub(crate) fn is_exact(&self) -> bool {
+        let reads = self.method == Method::GET && self.path.starts_with("/api/v1/") && self.rate != Rate::Free;
+        !self.query.is_empty() || reads
+    }
+
     const fn about(mut self, group: &'static str, summary: &'static str) -> Self {
         self.group = group;
         self.summary = summary;
@@ -245,6 +255,12 @@ impl Route {
         self.creates = true;
         self
     }
+
+    /// 201 for what is new, 200 for what was there or is only counted.
+    const fn creates_or_finds(mut self) -> Self {
+        self.again = true;
+        self.creates()
+    }
 }
 
 /// All routes, in the order of the page.
@@ -280,6 +296,8 @@ pub(crate) enum Found {
     Methods(String),
     /// No such path.
     Nothing,
+    /// It was not looked for: the request's head is ambiguous.
+    Unfit(Problem),
 }
 
 /// Raw values of path parameters.

@@ -69,6 +69,7 @@ pub(crate) async fn deregister(call: Call) -> Result<Answer, Problem> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Heartbeat {
     #[serde(default)]
     load: Option<f64>,
@@ -114,6 +115,11 @@ fn options(call: &Call) -> Result<Invocation, Problem> {
     let timeout = timeout.map(parse_duration).transpose().map_err(|e| Problem::field("timeout", e))?;
     if timeout.is_some_and(|t| t < Duration::from_millis(1)) {
         return Err(Problem::field("timeout", "at least 1ms"));
+    }
+    let longest = call.gate.registry.longest_invoke_timeout();
+    if timeout.is_some_and(|t| t > longest) {
+        let message = format!("at most {}s are possible ([services] longest_invoke_timeout)", longest.as_secs());
+        return Err(Problem::field("timeout", message));
     }
     let strategy = match call.header("x-nexus-strategy") {
         Some(text) => Some(text.parse::<Strategy>().map_err(|e| Problem::field("X-Nexus-Strategy", e))?),

@@ -3,12 +3,13 @@
 use nexus_core::{
     access::Principal,
     event::{Seq, StoredEvent},
-    problem::Problem,
+    problem::{Code, Problem},
     topic::TopicFilter,
 };
 use nexus_engine::tail::Start;
 
 mod consuming;
+pub(crate) mod ending;
 pub(crate) mod frame_in;
 pub(crate) mod frame_out;
 mod session;
@@ -75,11 +76,33 @@ impl Sight {
     /// Whether it sees this event.
     pub(crate) fn sees(&self, event: &StoredEvent) -> bool {
         let topic = event.topic.as_str();
-        let by_topic = match &self.topics {
+        self.covers(topic) && (!nexus_services::state::is_own_topic(topic) || self.sees_key(event))
+    }
+
+    /// 403 for a filter that names one topic which is never shown: it would wait for ever. Of a pattern that is shown
+    /// which may be.
+    pub(crate) fn permit<'f>(&self, filters: impl IntoIterator<Item = &'f TopicFilter>) -> Result<(), Problem> {
+        for topic in filters.into_iter().filter_map(TopicFilter::exact) {
+            // Events come under their own topic, whichever of their names is asked for.
+            let own = topic.alias_of().unwrap_or(topic);
+            let lacks = if !self.covers(own.as_str()) {
+                format!("events:read for {own}")
+            } else if nexus_services::state::is_own_topic(own.as_str()) && !self.may_read_some_keys() {
+                "state:read".to_owned()
+            } else {
+                continue;
+            };
+            return Err(Problem::new(Code::Forbidden, format!("{} lacks the scope {lacks}", self.name())));
+        }
+        Ok(())
+    }
+
+    /// Whether events of this topic are its to read, as far as the topic goes.
+    fn covers(&self, topic: &str) -> bool {
+        match &self.topics {
             Topics::All => true,
             Topics::Some(filters) => filters.iter().any(|f| f.matches(topic)),
-        };
-        by_topic && (!nexus_services::state::is_own_topic(topic) || self.sees_key(event))
+        }
     }
 
     /// Whether it may read the key that a change of state is about.
@@ -132,6 +155,15 @@ mod tests {
         let principal = Principal::new("t", ["events:read:order.*".parse().expect("valid")]);
         let Topics::Some(filters) = Sight::of(&principal).topics else { panic!("narrow") };
         assert_eq!(filters.len(), 1);
+        let permits = |filter: &str| Sight::of(&principal).permit(&[TopicFilter::parse(filter).expect("valid")]);
+        for good in ["order.created", "ORDER_CREATED", "order.*", "user.*", ">"] {
+            assert_eq!(permits(good), Ok(()), "{good}");
+        }
+        let refused = permits("USER_CREATED").expect_err("never shown");
+        assert_eq!(refused.message, "t lacks the scope events:read for user.created");
+        let leads = Principal::new("t", ["events:read:lead.created".parse().expect("valid")]);
+        let second_name = TopicFilter::parse("lead.captured").expect("valid");
+        assert_eq!(Sight::of(&leads).permit(&[second_name]), Ok(()));
         assert!(Sight::of(&Principal::new("t", [])).is_blind());
         assert!(matches!(Sight::of(&Principal::admin("a")).topics, Topics::All));
     }

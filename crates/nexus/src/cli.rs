@@ -35,6 +35,9 @@ pub(crate) struct Global {
     /// Token to show [env: NEXUS_TOKEN] [default: the file admin.token in the data folder]
     #[arg(long, global = true, value_name = "TOKEN", help_heading = "Hub")]
     pub(crate) token: Option<String>,
+    /// Further certificates to trust, in PEM: of the authority that signed the hub's [env: NEXUS_CA]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Hub")]
+    pub(crate) ca: Option<PathBuf>,
     /// Data folder of the hub [env: NEXUS_DATA] [default: ./nexus-data]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Hub")]
     pub(crate) data: Option<PathBuf>,
@@ -49,8 +52,8 @@ pub(crate) struct Global {
 impl Global {
     /// The hub these arguments name.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let settings = Settings { url: self.url.clone(), token: self.token.clone(), data: self.data.clone() };
-        Ok(Client::discover(settings)?)
+        let Self { url, token, ca, data, .. } = self.clone();
+        Ok(Client::discover(Settings { url, token, data, ca })?)
     }
 
     pub(crate) fn screen(&self) -> Screen {

@@ -20,7 +20,7 @@ mod probe;
 pub mod service;
 pub mod vitals;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nexus_core::{
     plugin::PluginHost,
@@ -91,6 +91,11 @@ impl Registry {
         Ok(registry)
     }
 
+    /// The longest time that a caller may give a call.
+    pub fn longest_invoke_timeout(&self) -> Duration {
+        self.0.options.longest_invoke_timeout
+    }
+
     /// The instances that are wanted, by id.
     pub fn list(&self, filter: &Filter) -> Vec<ServiceView> {
         let now = self.0.hub.clock().mono();
@@ -98,12 +103,9 @@ impl Registry {
         views.filter(|view| filter.status.is_empty() || filter.status.contains(&view.status)).collect()
     }
 
-    /// The one of this id, else those of this name, the best first; never none.
+    /// Those of this name, the best first, else the one of this id; never none. As a call finds them.
     pub fn find(&self, name_or_id: &str) -> Result<Vec<ServiceView>, Problem> {
         let now = self.0.hub.clock().mono();
-        if let Some(instance) = self.0.book.get(name_or_id) {
-            return Ok(vec![instance.view(now)]);
-        }
         let group = self.0.book.group(name_or_id).ok_or_else(|| unknown(name_or_id))?;
         let mut views: Vec<ServiceView> = group.instances.iter().map(|i| i.view(now)).collect();
         views.sort_by_key(|view| view.status);

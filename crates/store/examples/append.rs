@@ -8,47 +8,32 @@
     reason = "a measurement, not a product"
 )]
 
+mod measure;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use nexus_core::{
-    store::{Commit, IndexQuery, Lane, Limit, SeqRange, Store},
-    time::{Clock, Pending, Timestamp},
-};
+use nexus_core::store::{Commit, IndexQuery, Lane, Limit, SeqRange, Store};
 use nexus_store::{
     SqliteOptions, SqliteStore,
     conformance::{ITEMS, Item, event, items},
 };
 use tokio::task::JoinSet;
 
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
-    }
-    fn mono(&self) -> Duration {
-        self.0.elapsed()
-    }
-    fn sleep(&self, by: Duration) -> Pending<()> {
-        Box::pin(tokio::time::sleep(by))
-    }
-}
+use crate::measure::RealClock;
 
 fn open(folder: &Path) -> Arc<SqliteStore> {
-    let clock = Arc::new(RealClock(Instant::now()));
+    let clock = Arc::new(RealClock::new());
     Arc::new(SqliteStore::open(folder, &[&ITEMS], clock, SqliteOptions::default()).unwrap())
 }
 
 /// Process CPU seconds.
 fn cpu() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    let (user, system) = measure::cpu();
+    user + system
 }
 
 async fn append(store: &Arc<SqliteStore>, committers: usize, events_each: usize, seconds: u64) {

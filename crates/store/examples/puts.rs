@@ -11,21 +11,25 @@
     reason = "a measurement, not a product"
 )]
 
+mod measure;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::Instant,
 };
 
 use nexus_core::{
     event::NewEvent,
     record::{Collection, Column, ColumnType, Index, IndexKind, Value},
     store::{Commit, Guard, Key, Lane, Store, Write},
-    time::{Clock, Pending, Timestamp},
+    time::{Clock, Timestamp},
     topic::Topic,
 };
 use nexus_store::{SqliteOptions, SqliteStore};
 use tokio::task::JoinSet;
+
+use crate::measure::RealClock;
 
 /// Commits of one group.
 const CLIENTS: u64 = 64;
@@ -54,21 +58,6 @@ static PAST: Collection = Collection {
     indexes: &[Index { name: "past_age", columns: &["replaced_at"], kind: IndexKind::Plain, only: None }],
 };
 
-struct RealClock(Instant);
-
-impl Clock for RealClock {
-    fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
-    }
-    fn mono(&self) -> Duration {
-        self.0.elapsed()
-    }
-    fn sleep(&self, by: Duration) -> Pending<()> {
-        Box::pin(tokio::time::sleep(by))
-    }
-}
-
 /// What the process has used so far.
 struct Used {
     user: f64,
@@ -79,15 +68,13 @@ struct Used {
 
 impl Used {
     fn now() -> Self {
-        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-        let seconds = |n: usize| fields[n].parse::<f64>().unwrap() / 100.0;
+        let (user, system) = measure::cpu();
         let io = std::fs::read_to_string("/proc/self/io").unwrap();
         let figure = |name: &str| {
             let line = io.lines().find(|l| l.starts_with(name)).unwrap();
             line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
         };
-        Self { user: seconds(11), system: seconds(12), written: figure("wchar"), writes: figure("syscw") }
+        Self { user, system, written: figure("wchar"), writes: figure("syscw") }
     }
 }
 
@@ -133,7 +120,7 @@ const fn next(number: u64) -> u64 {
 }
 
 async fn run(folder: &Path, groups: u64) {
-    let clock = Arc::new(RealClock(Instant::now()));
+    let clock = Arc::new(RealClock::new());
     let store =
         Arc::new(SqliteStore::open(folder, &[&PRESENT, &PAST], clock.clone(), SqliteOptions::default()).unwrap());
     let value = format!("\"{}\"", "v".repeat(198));

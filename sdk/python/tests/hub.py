@@ -54,6 +54,7 @@ class Hub:
         self.data = Path(self._folder.name, "data")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = Path(self._folder.name)
         self._process: Optional[asyncio.subprocess.Process] = None
 
     async def start(self, *more: str) -> None:

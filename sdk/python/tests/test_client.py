@@ -184,7 +184,9 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual((unknown.exception.status, unknown.exception.code), (401, "UNAUTHENTICATED"))
             with self.assertRaises(NexusError) as socket:
                 await within(stranger.connect_websocket())
-            self.assertEqual(socket.exception.status, 401)
+            self.assertEqual((socket.exception.status, socket.exception.code), (401, "UNAUTHENTICATED"))
+            self.assertIn(unknown.exception.message, str(socket.exception))
+            self.assertIn("token", str(socket.exception))
 
     async def test_a_hub_that_is_not_there_is_said_so(self) -> None:
         async with NexusIntegrationClient(f"http://127.0.0.1:{free_port()}", "nxs_any") as client:

@@ -1,22 +1,24 @@
 //! The connection to one hub: requests, envelopes, errors. The calls themselves stand beside their resources.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client as Pool, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use rustls::RootCertStore;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use crate::{
-    Error, Problem,
+    Distrust, Error, Problem,
     discover::{Env, Settings},
+    trust,
 };
 
 /// How long a call may take, unless [`Client::timeout`] says otherwise.
@@ -30,6 +32,7 @@ pub struct Client {
     base: String,
     token: Option<String>,
     timeout: Duration,
+    roots: Arc<RootCertStore>,
     pub(crate) connector: HttpsConnector<HttpConnector>,
     pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
@@ -55,11 +58,11 @@ pub struct Page<T> {
 pub type More = Map<String, Value>;
 
 impl Client {
-    /// A client of the hub at `url`, showing `token`.
+    /// A client of the hub at `url`, showing `token`. Nothing else is looked at, neither environment nor files.
     pub fn new(url: &str, token: Option<&str>) -> Result<Self, Error> {
-        let settings = Settings { url: Some(url.to_owned()), token: token.map(str::to_owned), data: None };
+        let settings = Settings { url: Some(url.to_owned()), token: token.map(str::to_owned), ..Settings::default() };
         let (base, token) = settings.resolve(&|_| None).map(|(base, found)| (base, token.and(found)))?;
-        Self::connect(base, token)
+        Self::connect(base, token, trust::public())
     }
 
     /// A client of the hub that flags, environment and token files name, in this order; see [`Settings`].
@@ -68,20 +71,28 @@ impl Client {
     }
 
     /// As [`Self::discover`], with another environment.
-    pub fn discover_in(settings: Settings, env: Env<'_>) -> Result<Self, Error> {
+    pub fn discover_in(mut settings: Settings, env: Env<'_>) -> Result<Self, Error> {
+        let ca = settings.ca.take();
         let (base, token) = settings.resolve(env)?;
-        Self::connect(base, token)
+        // Files that only TLS needs may be missing as long as nobody speaks it.
+        let encrypted = base.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https:"));
+        let roots = if encrypted { trust::discover(ca, env)? } else { trust::public() };
+        Self::connect(base, token, roots)
     }
 
-    fn connect(base: String, token: Option<String>) -> Result<Self, Error> {
-        let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|e| Error::Setting(format!("TLS can't be set up: {e}")))?
-            .https_or_http()
-            .enable_http1()
-            .build();
+    fn connect(base: String, token: Option<String>, roots: RootCertStore) -> Result<Self, Error> {
+        let roots = Arc::new(roots);
+        let connector = trust::connector(&roots)?;
         let pool = Pool::builder(TokioExecutor::new()).build(connector.clone());
-        Ok(Self { base, token, timeout: TIMEOUT, connector, pool })
+        Ok(Self { base, token, timeout: TIMEOUT, roots, connector, pool })
+    }
+
+    /// Trusts further authorities, beside those it trusts already: the certificates in `pem`. For a hub whose certificate
+    /// is signed by an authority of your own, or by itself.
+    pub fn trust(self, pem: &[u8]) -> Result<Self, Error> {
+        let mut roots = RootCertStore::clone(&self.roots);
+        trust::add(&mut roots, pem, "what is to be trusted")?;
+        Self::connect(self.base, self.token, roots).map(|client| client.timeout(self.timeout))
     }
 
     /// Gives calls another time limit. Streams (export, backup, tail) have it for their first answer only.
@@ -185,11 +196,20 @@ impl Client {
         let sent = tokio::time::timeout(self.timeout, self.pool.request(request)).await;
         let answer = sent
             .map_err(|_| Error::Late { url: self.base.clone(), after: self.timeout })?
-            .map_err(|e| Error::Unreachable { url: self.base.clone(), reason: innermost(&e) })?;
+            .map_err(|e| self.unconnected(&e))?;
         if answer.status().is_success() {
             return Ok(answer);
         }
         Err(Error::Refused(Box::new(self.problem(answer).await?)))
+    }
+
+    /// Why there is no connection.
+    pub(crate) fn unconnected(&self, error: &(dyn std::error::Error + 'static)) -> Error {
+        let url = self.base.clone();
+        match Distrust::among(error) {
+            Some(problem) => Error::Certificate { url, problem },
+            None => Error::Unreachable { reason: unreached(&url, innermost(error)), url },
+        }
     }
 
     async fn problem(&self, answer: Response<Incoming>) -> Result<Problem, Error> {
@@ -225,12 +245,21 @@ pub(crate) fn unwrap(value: Value) -> Value {
 }
 
 /// The last cause of an error: the one that says something ("connection refused").
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;
     }
     cause.to_string()
+}
+
+/// A server that expects TLS answers plain HTTP with bytes of its own.
+fn unreached(url: &str, reason: String) -> String {
+    let plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+    if plain && reason.contains("invalid HTTP version") {
+        return "what listens there does not speak plain HTTP; a hub with a certificate is called by https://".to_owned();
+    }
+    reason
 }
 
 /// Builds a path from escaped segments and query pairs.

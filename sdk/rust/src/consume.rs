@@ -137,7 +137,8 @@ impl Client {
 }
 
 impl Consumer {
-    /// The next delivery, or news of the connection. An error ends it: the first connection fails, or the hub refuses.
+    /// The next delivery, or news of the connection. An error ends it: the first connection fails, the hub refuses,
+    /// or it shows a certificate that is not trusted.
     pub async fn next(&mut self) -> Result<Consumed, Error> {
         loop {
             let Some(socket) = &mut self.socket else {

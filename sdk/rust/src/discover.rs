@@ -1,4 +1,4 @@
-//! Where the hub is and which token to show: flags, then the environment, then the files a hub leaves beside its data.
+//! Where the hub is, which token to show and whom to trust: flags, then the environment, then the files a hub leaves beside its data.
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,9 @@ pub struct Settings {
     pub token: Option<String>,
     /// Data folder of the hub, for its token file.
     pub data: Option<PathBuf>,
+    /// File of further certificates to trust, in PEM; else `NEXUS_CA`. Beside the public authorities, or those of the file
+    /// that `SSL_CERT_FILE` names. Read where the URL begins with `https://`.
+    pub ca: Option<PathBuf>,
 }
 
 /// The environment as [`Settings::resolve`] sees it; a function, so that tests need not change the real one.
@@ -83,7 +86,7 @@ mod tests {
     #[test]
     fn a_flag_wins_over_the_environment_and_the_environment_over_the_default() {
         let env = |name: &str| (name == "NEXUS_URL").then(|| "http://10.0.0.1:1/".to_owned());
-        let flag = Settings { url: Some("http://localhost:9".into()), token: Some("t".into()), data: None };
+        let flag = Settings { url: Some("http://localhost:9".into()), token: Some("t".into()), ..Settings::default() };
         assert_eq!(flag.resolve(&env).expect("valid"), ("http://localhost:9".into(), Some("t".into())));
         assert_eq!(Settings::default().resolve(&env).expect("valid").0, "http://10.0.0.1:1");
         assert!(Settings { url: Some("localhost:80".into()), ..Settings::default() }.resolve(&none).is_err());

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
+use crate::Distrust;
+
 /// A call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +19,14 @@ pub enum Error {
         url: String,
         /// What the network said.
         reason: String,
+    },
+    /// Something answers there, with a certificate that is not trusted. Nothing was sent.
+    #[error("the certificate of the hub at {url} is not trusted: {problem}")]
+    Certificate {
+        /// Which hub.
+        url: String,
+        /// What is wrong with it.
+        problem: Distrust,
     },
     /// The hub took too long.
     #[error("the hub at {url} did not answer within {} s", after.as_secs())]

@@ -20,6 +20,8 @@
 //! - [`state`]: shared keys with versions, and watches over them.
 //! - [`flow`]: automations and their runs.
 //! - [`source`], [`subscription`], [`delivery`], [`replay`], [`token`], [`log`]: administration, one module per resource.
+//! - [`trust`]: what is wrong with a certificate that is not trusted. [`Client::trust`] and [`Settings::ca`] are for hubs whose
+//!   certificate is signed by an authority of your own.
 //! - [`Error`] carries the hub's own words; show its message to people and compare [`Problem::code`] in programs.
 //!
 //! Answers are structs of the fields that programs use; whatever else the hub sends is kept in their `more`, so that a
@@ -42,7 +44,9 @@ pub mod state;
 pub mod subscription;
 pub mod tail;
 pub mod token;
+pub mod trust;
 
 pub use client::{Client, Page};
 pub use discover::Settings;
 pub use error::{Error, Problem};
+pub use trust::Distrust;

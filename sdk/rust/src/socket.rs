@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 };
 use tower_service::Service;
 
-use crate::{Client, Error, Problem, client::innermost};
+use crate::{Client, Error, Problem};
 
 /// Longest waits between attempts to reconnect; the last one repeats.
 const BACKOFF: [Duration; 6] = [
@@ -68,7 +68,7 @@ impl Socket {
         let uri: http::Uri = address.parse().map_err(|_| Error::Setting(format!("{address:?} is no URL")))?;
         let mut connector = client.connector.clone();
         let dial = async {
-            let stream = connector.call(uri).await.map_err(|e| client.unreachable(innermost(&*e)))?;
+            let stream = connector.call(uri).await.map_err(|e| client.unconnected(&*e))?;
             // The connector chose TLS by the scheme; the handshake only needs the path and the host.
             let mut request = address
                 .replacen("http", "ws", 1)

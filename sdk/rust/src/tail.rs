@@ -78,7 +78,8 @@ struct Tail {
 
 impl Client {
     /// Events matching `filter` (`>` = all), from now on or after `since` (a seq, or `epoch:seq`). It ends only with an
-    /// error that another attempt can't mend: the first connection fails, or the hub refuses.
+    /// error that another attempt can't mend: the first connection fails, the hub refuses,
+    /// or it shows a certificate that is not trusted.
     pub fn tail(&self, filter: &str, since: Option<&str>) -> impl Stream<Item = Result<Tailed, Error>> + Send + use<> {
         self.tail_of(Wanted::Topic(filter.to_owned()), since)
     }

@@ -91,6 +91,12 @@ export class HubClient {
       text = await answer.text();
     } catch (error) {
       if (request.signal?.aborted) throw error;
+      if (!late.aborted && CERTIFICATE.test(codeOf(error))) {
+        const message =
+          `the certificate of the hub at ${url} is not trusted: ${reasonOf(error)}; if an authority of your own has signed ` +
+          "it, start Node with NODE_EXTRA_CA_CERTS naming a PEM file with that one's certificate";
+        throw errorOf({ code: "CERTIFICATE", message, retryable: false }, error);
+      }
       const reason = late.aborted ? `did not answer within ${limit} ms` : `can't be reached: ${reasonOf(error)}`;
       const code = late.aborted ? "LATE" : "UNREACHABLE";
       throw errorOf({ code, message: `the hub at ${url} ${reason}`, retryable: true }, error);
@@ -110,10 +116,24 @@ export class HubClient {
   }
 }
 
-/** The innermost reason: `fetch` hides it behind "fetch failed". */
-function reasonOf(error: unknown): string {
+/** Node's names for what can be wrong with a certificate. Browsers tell a page nothing of it. */
+const CERTIFICATE =
+  /^(CERT_|ERR_TLS_CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_GET_ISSUER|UNABLE_TO_VERIFY_LEAF|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/;
+
+/** `fetch` hides what happened behind "fetch failed". */
+function innermost(error: unknown): unknown {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
+  return inner;
+}
+
+function codeOf(error: unknown): string {
+  const inner = innermost(error);
+  return isObject(inner) && typeof inner["code"] === "string" ? inner["code"] : "";
+}
+
+function reasonOf(error: unknown): string {
+  const inner = innermost(error);
   if (inner instanceof Error) return inner.message || ((inner as { code?: string }).code ?? inner.name);
   return String(inner);
 }

@@ -25,8 +25,8 @@ export const ERROR_CODES = {
 
 /** A code that a hub answers with. */
 export type HubErrorCode = keyof typeof ERROR_CODES;
-/** A code of the hub, or of this client: nobody answered, not in time, or not as a hub does. */
-export type ErrorCode = HubErrorCode | "UNREACHABLE" | "LATE" | "UNREADABLE" | (string & {});
+/** A code of the hub, or of this client: nobody answered, nobody who is trusted, not in time, or not as a hub does. */
+export type ErrorCode = HubErrorCode | "UNREACHABLE" | "CERTIFICATE" | "LATE" | "UNREADABLE" | (string & {});
 
 /** What is known of a failure. */
 export interface ErrorFields {
@@ -85,7 +85,7 @@ export class RateLimitedError extends NexusError {}
 export class InternalError extends NexusError {}
 /** Not now: the hub or what is behind it is busy, stopping or slow. */
 export class UnavailableError extends NexusError {}
-/** Nothing answers there. */
+/** Nothing answers there, or nothing that is trusted. */
 export class UnreachableError extends NexusError {}
 
 const BY_STATUS: Record<number, typeof NexusError> = {
@@ -109,7 +109,7 @@ const BY_STATUS: Record<number, typeof NexusError> = {
 export function errorOf(fields: ErrorFields, cause?: unknown): NexusError {
   const known = (ERROR_CODES as Record<string, number>)[fields.code];
   const Kind =
-    fields.code === "UNREACHABLE" || fields.code === "LATE"
+    fields.code === "UNREACHABLE" || fields.code === "CERTIFICATE" || fields.code === "LATE"
       ? UnreachableError
       : (BY_STATUS[known ?? fields.status ?? 0] ?? NexusError);
   return new Kind(fields, cause === undefined ? undefined : { cause });

@@ -31,7 +31,8 @@ export async function until(what, there, patience = PATIENCE) {
 }
 
 export class Hub {
-  static async start(test) {
+  /** `prepare` may put files into the hub's folder, and gives further arguments. */
+  static async start(test, prepare = () => []) {
     if (!existsSync(BINARY)) throw new Error(`${BINARY} is not there: make build`);
     const hub = new Hub();
     hub.folder = mkdtempSync(join(tmpdir(), "nexus-sdk-"));
@@ -39,13 +40,14 @@ export class Hub {
       await hub.kill();
       rmSync(hub.folder, { recursive: true, force: true });
     });
+    hub.more = prepare(hub.folder);
     await hub.run("127.0.0.1:0");
     hub.token = readFileSync(join(hub.folder, "admin.token"), "utf8").trim();
     return hub;
   }
 
   async run(listen) {
-    const args = ["serve", "--listen", listen, "--data", this.folder];
+    const args = ["serve", "--listen", listen, "--data", this.folder, ...this.more];
     const child = spawn(BINARY, args, { cwd: this.folder, env: cleanEnv(), stdio: ["ignore", "ignore", "pipe"] });
     this.child = child;
     let said = "";
@@ -54,7 +56,7 @@ export class Hub {
     });
     const url = await until("the hub is ready", () => {
       if (child.exitCode !== null) throw new Error(`the hub ended: ${said}`);
-      return /ready/.test(said) && /listening on (http:\/\/\S+)/.exec(said)?.[1];
+      return /ready/.test(said) && /listening on (https?:\/\/\S+)/.exec(said)?.[1];
     });
     this.url = url;
   }
@@ -70,7 +72,7 @@ export class Hub {
 
   /** Starts it again where it was. */
   async again() {
-    await this.run(this.url.replace("http://", ""));
+    await this.run(new URL(this.url).host);
   }
 
   get where() {

@@ -1,6 +1,6 @@
 //! The commands about tokens: `token.create`, `token.rotate`, `token.revoke`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use nexus_core::{
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Command, CommandType};
 use crate::{
     plan::Plan,
-    tokens::{ApiToken, Credentials, NewToken, Rotation},
+    tokens::{ApiToken, Credentials, Grace, NewToken, Rotation},
 };
 
 #[derive(Deserialize)]
@@ -32,7 +32,7 @@ struct CreatePayload {
 struct RotatePayload {
     token_id: String,
     #[serde(default)]
-    grace_seconds: Option<u32>,
+    grace_seconds: Option<Grace>,
     #[serde(default)]
     key: Option<String>,
 }
@@ -43,6 +43,14 @@ struct RevokePayload {
     token_id: String,
     #[serde(default)]
     reason: Option<String>,
+}
+
+/// What a token may do to itself without the scope for commands.
+const OF_ITSELF: [&str; 2] = ["token.rotate", "token.revoke"];
+
+/// Whether a command is one that `by` gives about the very token that it shows.
+pub fn is_about_itself(kind: &str, payload: &Value, by: &Principal) -> bool {
+    OF_ITSELF.contains(&kind) && payload["tokenId"].as_str().is_some_and(|id| by.is_token(id))
 }
 
 struct Create(Credentials);
@@ -80,14 +88,8 @@ impl CommandType for Create {
 
     async fn decide(&self, by: &Principal, command: &Command) -> Result<Plan<Value>, Problem> {
         let CreatePayload { name, scopes, expires_at } = command.read()?;
-        let expires_at = expires_at.map(|text| {
-            Timestamp::parse(&text).ok_or_else(|| {
-                Problem::field(
-                    "payload.expiresAt",
-                    format!("{text:?} is no time; write for example 2026-12-31T00:00:00Z"),
-                )
-            })
-        });
+        let read = |text: String| Timestamp::read(&text).map_err(|wrong| Problem::field("payload.expiresAt", wrong));
+        let expires_at = expires_at.map(read);
         let new = NewToken { name, scopes, expires_at: expires_at.transpose()? };
         shown(self.0.tokens.plan_create(new, by)?)
     }
@@ -109,7 +111,7 @@ impl CommandType for Rotate {
 
     async fn decide(&self, by: &Principal, command: &Command) -> Result<Plan<Value>, Problem> {
         let RotatePayload { token_id, grace_seconds, key } = command.read()?;
-        let grace = grace_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+        let grace = grace_seconds.unwrap_or_default();
         shown(self.0.plan_rotate(&token_id, Rotation { grace, key }, by)?)
     }
 

@@ -27,6 +27,7 @@ use super::{
     check::Connector,
     connection::{ACCESS, Connection, ConnectionPatch, ConnectionView, NewConnection, REFRESH, State},
     error::CallError,
+    grant::demand_usable,
     library::Library,
     mail,
     manifest::Transport,
@@ -146,6 +147,14 @@ impl Connections {
                 ))
             }),
         }
+    }
+
+    /// Why a call of this connector, by this connection or the only one, could not be made now; `None`: it could, as far as
+    /// is known.
+    pub fn lacks(&self, connector: &str, named: Option<&str>) -> Option<String> {
+        let connector = self.library.get(connector)?;
+        let picked = self.pick(connector, named);
+        picked.and_then(|account| demand_usable(&account.connection())).err().map(|error| error.to_string())
     }
 
     /// For a connector that needs to be told nothing.

@@ -2,21 +2,20 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use nexus_core::{
     event::StoredEvent,
-    problem::Problem,
     retry::{Verdict, classify},
     sign::hex,
     time::{Clock, Timestamp},
 };
 use nexus_outbound::{Client, Reach, Request};
 use ring::digest;
-use serde::Serialize;
 
 use super::{
+    exchange::{Exchange, Received, Sent, head},
+    handler::{Handed, Handler, Unhandled},
     outcome::Answer,
     spec::{Spec, view},
 };
@@ -28,8 +27,6 @@ use crate::{
     vault::Vault,
 };
 
-/// Bytes of bodies shown in an exchange.
-const HEAD_BYTES: usize = 1024;
 /// Headers that a delivery normally has, those of the client included.
 const HEADERS: usize = 16;
 
@@ -45,86 +42,6 @@ static REPLAY: HeaderName = HeaderName::from_static("x-nexus-replay");
 static CAUSATION_ID: HeaderName = HeaderName::from_static("x-causation-id");
 static CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// What a handler is told beside the event.
-#[derive(Clone, Copy, Debug)]
-pub struct Handed<'a> {
-    /// The same at every attempt.
-    pub delivery_id: &'a str,
-    /// What of the handler the subscription means.
-    pub argument: Option<&'a str>,
-}
-
-/// Why a handler did not take an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unhandled {
-    /// What it is, for people.
-    pub reason: String,
-    /// It would be refused whenever it is tried: it is a dead letter at once.
-    pub dead: bool,
-}
-
-impl From<String> for Unhandled {
-    fn from(reason: String) -> Self {
-        Self { reason, dead: false }
-    }
-}
-
-impl From<&str> for Unhandled {
-    fn from(reason: &str) -> Self {
-        reason.to_owned().into()
-    }
-}
-
-impl From<Problem> for Unhandled {
-    fn from(problem: Problem) -> Self {
-        problem.message.into()
-    }
-}
-
-/// A function of this process that takes events.
-#[async_trait]
-pub trait Handler: Send + Sync + 'static {
-    /// Handles one event; an error is a failed attempt. May be called again with the same delivery id.
-    async fn handle(&self, event: &StoredEvent, handed: Handed<'_>) -> Result<(), Unhandled>;
-}
-
-/// A request and what came of it, as shown to a person who tests an endpoint.
-#[derive(Clone, Debug, Serialize)]
-pub struct Exchange {
-    /// What was sent. Secrets are redacted.
-    pub request: Sent,
-    /// What came back, if anything.
-    pub response: Option<Received>,
-    /// Why nothing did.
-    pub error: Option<String>,
-    /// How long it took.
-    pub latency_ms: f64,
-}
-
-/// A request as sent.
-#[derive(Clone, Debug, Serialize)]
-pub struct Sent {
-    /// Method.
-    pub method: String,
-    /// URL.
-    pub url: String,
-    /// Headers, `Authorization` and the like redacted.
-    pub headers: BTreeMap<String, String>,
-    /// Body.
-    pub body: String,
-}
-
-/// A response as received.
-#[derive(Clone, Debug, Serialize)]
-pub struct Received {
-    /// Status.
-    pub status: u16,
-    /// Headers.
-    pub headers: BTreeMap<String, String>,
-    /// First bytes of the body.
-    pub body: String,
-}
 
 /// Makes attempts.
 pub struct Sender {
@@ -317,21 +234,12 @@ impl Sender {
             return Ok(Exchange { request, response: None, error, latency_ms });
         }
         let (request, hider) = self.request(event, delivery, None)?;
-        let sent = Sent {
-            method: request.method.to_string(),
-            url: hider.text(&request.url),
-            headers: shown(&request.headers, &hider),
-            body: head(&request.body, &hider),
-        };
+        let sent = Sent::of(&request, &hider);
         Ok(match self.client.send(request).await {
             Ok(response) => Exchange {
                 request: sent,
                 latency_ms: response.latency.as_secs_f64() * 1e3,
-                response: Some(Received {
-                    status: response.status.as_u16(),
-                    headers: shown(&response.headers, &hider),
-                    body: head(&response.body_head, &hider),
-                }),
+                response: Some(Received::of(&response, &hider)),
                 error: None,
             },
             Err(error) => Exchange {
@@ -467,13 +375,6 @@ fn failed(error: String, started: Timestamp, latency: Duration) -> Answer {
     }
 }
 
-/// The beginning of a body. What is to be hidden is hidden before it is cut, so that no half of it is left.
-fn head(body: &[u8], hider: &Hider) -> String {
-    let mut text = hider.text(&String::from_utf8_lossy(&body[..body.len().min(2 * HEAD_BYTES)]));
-    text.truncate(text.floor_char_boundary(HEAD_BYTES));
-    text
-}
-
 /// How long the endpoint asks to wait: seconds, or until a date. That goes by the endpoint's own clock where it tells it.
 fn retry_after(headers: &http::HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
@@ -483,18 +384,6 @@ fn retry_after(headers: &http::HeaderMap, now: Timestamp) -> Option<Duration> {
     }
     let there = text(header::DATE).and_then(http_date).unwrap_or(now);
     http_date(asked).map(|until| until.since(there))
-}
-
-fn shown(headers: &http::HeaderMap, hider: &Hider) -> BTreeMap<String, String> {
-    headers
-        .iter()
-        .map(|(name, value)| {
-            let secret = matches!(name.as_str(), "authorization" | "cookie" | "set-cookie" | "x-api-key");
-            let value =
-                if secret { "<redacted>".into() } else { hider.text(&String::from_utf8_lossy(value.as_bytes())) };
-            (name.as_str().to_owned(), value)
-        })
-        .collect()
 }
 
 #[cfg(test)]

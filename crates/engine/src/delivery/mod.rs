@@ -7,7 +7,9 @@
 pub mod attempt;
 mod change;
 pub mod driver;
+pub mod exchange;
 pub mod found;
+pub mod handler;
 pub mod key;
 pub mod lane;
 pub mod machine;

@@ -42,6 +42,27 @@ impl Problems {
         }
     }
 
+    /// Adds those of `other` that are not among these.
+    pub fn absorb(&mut self, other: Self) {
+        for problem in other.0 {
+            if self.0.len() < KEPT && !self.0.contains(&problem) {
+                self.0.push(problem);
+            }
+        }
+    }
+
+    /// Keeps those for which this holds.
+    pub fn retain(&mut self, keep: impl FnMut(&Problem) -> bool) {
+        self.0.retain(keep);
+    }
+
+    /// In the order of their lines.
+    #[must_use]
+    pub fn by_line(mut self) -> Self {
+        self.0.sort_by_key(|problem| problem.line);
+        self
+    }
+
     /// True when nothing was found.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -23,9 +23,10 @@ use crate::{
     deaths::Deaths,
     deliveries::Deliveries,
     delivery::{
-        attempt::{Handler, Sender},
+        attempt::Sender,
         driver::Driver,
         found::{Found, FoundReplay},
+        handler::Handler,
         machine::{Machine, Now, Policy},
         spec::Spec,
     },

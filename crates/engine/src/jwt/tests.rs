@@ -454,3 +454,21 @@ async fn a_key_set_is_fetched_once_for_all_who_wait_and_not_again_within_the_int
     assert_eq!((shelf.asked.load(Ordering::SeqCst), remote.keys()[0].kid.as_deref()), (5, Some("two")));
     assert!(clock.mono() >= interval * 4);
 }
+
+#[test]
+fn what_names_a_claim_twice_is_refused() {
+    let once = claims().to_string();
+    let with = |header: &str, claims: &str| {
+        let signed = format!("{}.{}", b64(header), b64(claims));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, SECRET), signed.as_bytes());
+        check(&format!("{signed}.{}", b64(tag)), &[Signer::Hs.key("k1")])
+    };
+    let head = r#"{"alg":"HS256"}"#;
+    assert!(with(head, &once).is_ok());
+    let malformed = |checked: Result<_, JwtError>| matches!(checked, Err(JwtError::Malformed(_)));
+    for more in [r#""sub":"root","#, r#""scope":"admin","#, r#""other":1,"other":2,"#, r#""deep":{"a":1,"a":2},"#] {
+        let twice = once.replacen('{', &format!("{{{more}"), 1);
+        assert!(malformed(with(head, &twice)), "{twice}");
+    }
+    assert!(malformed(with(r#"{"alg":"HS256","alg":"none"}"#, &once)));
+}

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use data_encoding::BASE64URL_NOPAD;
 use nexus_core::{
     access::{Principal, Scope},
+    json,
+    limits::JSON_DEPTH,
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -82,14 +84,18 @@ pub fn verify(token: &str, keys: &[Arc<VerifyingKey>], rules: &Rules, now: Times
     let signature =
         BASE64URL_NOPAD.decode(signature.as_bytes()).map_err(|_| JwtError::Malformed("its signature is unreadable"))?;
     let key = check_key(&header, keys, signed.as_bytes(), &signature)?;
-    let claims: Map<String, Value> = part(claims).ok_or(JwtError::Malformed("its claims are unreadable"))?;
+    let claims: Map<String, Value> =
+        part(claims).ok_or(JwtError::Malformed("its claims are not a JSON object that names each of them once"))?;
     let verified = check_claims(&claims, rules, now)?;
     let until = key.until.map_or(verified.until, |end| end.min(verified.until));
     Ok(Verified { until, ..verified })
 }
 
 fn part<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_slice(&BASE64URL_NOPAD.decode(text.as_bytes()).ok()?).ok()
+    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
+    // What stands twice is read by some as its first, by others as its last value.
+    json::check(&bytes, JSON_DEPTH).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// The key that the signature is of.

@@ -8,10 +8,7 @@ use nexus_core::{
 };
 
 use super::Subscriptions;
-use crate::delivery::{
-    attempt::{Delivery, Exchange},
-    spec::Spec,
-};
+use crate::delivery::{attempt::Delivery, exchange::Exchange, spec::Spec};
 
 impl Subscriptions {
     /// Sends a sample to its endpoint, once and outside the log, and shows the whole exchange.

@@ -2,22 +2,23 @@
 //! platforms. What rotating and revoking mean for each is decided here; each desk does it. Those that are kept elsewhere (secrets in the
 //! environment, the keys of a key set) are listed by name and changed where they are.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use nexus_core::{
     access::{Principal, Scope},
     problem::{Code, Problem},
+    store::CommitError,
     time::Timestamp,
 };
 use ring::digest;
 
-use super::{ApiToken, DEFAULT_GRACE, Kind, Life, NewToken, Status, Tokens};
+use super::{ApiToken, Grace, Kind, Life, NewToken, Status, Tokens};
 use crate::{
     connectors::{
         Connections,
         connection::{Connection, State},
     },
-    desk::Created,
+    desk::{ATTEMPTS, Created, refused},
     jwt::{Jwts, NewKey},
     plan::Plan,
     source::{SecretInfo, Source},
@@ -28,8 +29,8 @@ use crate::{
 /// How a credential is to be rotated.
 #[derive(Clone, Debug, Default)]
 pub struct Rotation {
-    /// How long the old one goes on; [`DEFAULT_GRACE`] when absent.
-    pub grace: Option<Duration>,
+    /// How long the old one goes on.
+    pub grace: Grace,
     /// The new value, where the hub can't make it: a provider's key, the public part of a pair.
     pub key: Option<String>,
 }
@@ -170,7 +171,10 @@ impl Credentials {
     /// Gives a token other scopes.
     pub async fn change(&self, id: &str, scopes: Vec<Scope>, by: &Principal) -> Result<ApiToken, Problem> {
         match self.find(id)? {
-            Found::Token => self.tokens.change(id, scopes, by).await,
+            Found::Token => {
+                let decide = || self.tokens.plan_change(id, scopes.clone(), self.jwts.opens_a_door(), by);
+                Ok(self.until_it_holds(decide).await?.value)
+            }
             Found::Key | Found::Node { .. } | Found::Named(..) | Found::Connection(_) | Found::Elsewhere(_) => {
                 Err(Problem::new(Code::Conflict, format!("{id:?} is no token of the hub's own: it has no scopes")))
             }
@@ -179,12 +183,24 @@ impl Credentials {
 
     /// Rotates one.
     pub async fn rotate(&self, id: &str, how: Rotation, by: &Principal) -> Result<Created<ApiToken>, Problem> {
-        self.plan_rotate(id, how, by)?.carry_out(&self.tokens.desk).await
+        self.until_it_holds(|| self.plan_rotate(id, how.clone(), by)).await
     }
 
     /// Revokes one.
     pub async fn revoke(&self, id: &str, reason: Option<String>, by: &Principal) -> Result<ApiToken, Problem> {
-        Ok(self.plan_revoke(id, reason, by)?.carry_out(&self.tokens.desk).await?.value)
+        Ok(self.until_it_holds(|| self.plan_revoke(id, reason.clone(), by)).await?.value)
+    }
+
+    /// Decides again where what was decided on changed meanwhile: who revokes a token that is being rotated means it.
+    async fn until_it_holds<T>(&self, decide: impl Fn() -> Result<Plan<T>, Problem>) -> Result<Created<T>, Problem> {
+        let desk = &self.tokens.desk;
+        for attempt in 0..ATTEMPTS {
+            match decide()?.try_out(desk).await {
+                Err(CommitError::Conflict { .. } | CommitError::Timer(_)) => desk.let_pass(attempt).await,
+                done => return done.map_err(|error| refused(&error)),
+            }
+        }
+        decide()?.carry_out(desk).await
     }
 
     /// See [`Self::rotate`]. A token and a node secret get a new value; a provider's key gets the one that is given, at
@@ -193,7 +209,7 @@ impl Credentials {
         if !by.is_token(id) {
             by.demand("tokens:write")?;
         }
-        let grace = how.grace.unwrap_or(DEFAULT_GRACE);
+        let grace = how.grace;
         match self.find(id)? {
             Found::Token if how.key.is_some() => {
                 Err(Problem::field("key", "the hub makes the new token itself; leave it out"))
@@ -202,7 +218,7 @@ impl Credentials {
             Found::Key => self.jwts.plan_rotate(id, grace, how.key, by),
             Found::Node { source, .. } => {
                 by.demand("sources:write")?;
-                let plan = self.sources.plan_secret(&source.id, how.key, Some(grace), by)?;
+                let plan = self.sources.plan_secret(&source.id, how.key, Some(grace.lasts()), by)?;
                 self.told("token.rotated", plan, |own, source| {
                     source.secrets.first().map(|secret| own.node(source, secret))
                 })
@@ -229,7 +245,7 @@ impl Credentials {
             by.demand("tokens:write")?;
         }
         match self.find(id)? {
-            Found::Token => self.tokens.plan_revoke(id, reason, by),
+            Found::Token => self.tokens.plan_revoke(id, reason, self.jwts.opens_a_door(), by),
             Found::Key => self.jwts.plan_revoke(id, reason, by),
             Found::Node { source, secret } => {
                 by.demand("sources:write")?;

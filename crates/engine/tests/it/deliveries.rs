@@ -312,3 +312,49 @@ async fn a_hanging_endpoint_does_not_hold_up_the_others() {
     let status = rig.hub.subscriptions().status("slow").await.expect("a status");
     assert_eq!(status.mode, "behind");
 }
+
+/// X-010, for webhooks: the engine's share of it.
+#[tokio::test]
+async fn either_name_of_an_event_gets_it_once_under_the_name_asked() {
+    let rig = Rig::new().await;
+    let endpoints =
+        [Endpoint::new([]).await, Endpoint::new([]).await, Endpoint::new([]).await, Endpoint::new([]).await];
+    let filters = [
+        json!(["lead.captured"]),
+        json!(["lead.created"]),
+        json!(["lead.created", "lead.captured"]),
+        json!(["lead.*"]),
+    ];
+    for (i, (endpoint, filters)) in endpoints.iter().zip(filters).enumerate() {
+        rig.subscribe(json!({"name": format!("s{i}"), "filters": filters, "url": endpoint.url})).await;
+    }
+    let event = rig.publish("lead.captured", "1").await;
+    let fate = rig.fate(event, "delivered").await;
+    rig.hub.advance(Duration::from_secs(1)).await.expect("a test clock");
+    let mut names = Vec::new();
+    for endpoint in &endpoints {
+        assert_eq!(endpoint.count(), 1);
+        names.push(endpoint.wait(1).await[0].json()["event"].as_str().unwrap_or_default().to_owned());
+    }
+    assert_eq!(names, ["lead.captured", "lead.created", "lead.created", "lead.created"]);
+    assert_eq!(fate.deliveries.len(), 4);
+}
+
+#[tokio::test]
+async fn a_predicate_lets_through_what_it_holds_for_and_a_fate_says_what_it_kept_back() {
+    let rig = Rig::new().await;
+    let endpoint = Endpoint::new([]).await;
+    let new = json!({"name": "sub", "filter": "a.b", "url": endpoint.url, "predicate": ".payload.amount > 100"});
+    rig.subscribe(new).await;
+    let small = rig.publish("a.b", r#"{"amount": 5}"#).await;
+    let odd = rig.publish("a.b", r#"{"amount": {"no": "number"}}"#).await;
+    let absent = rig.publish("a.b", "[]").await;
+    let large = rig.publish("a.b", r#"{"amount": 500}"#).await;
+    rig.fate(large, "delivered").await;
+    for event in [small, absent] {
+        assert_eq!(rig.fate(event, "unmatched").await.deliveries[0].state, "filtered");
+    }
+    // jq orders objects after numbers, so this one holds.
+    rig.fate(odd, "delivered").await;
+    assert_eq!(endpoint.wait(2).await.len(), 2);
+}

@@ -14,7 +14,7 @@ use nexus_core::{
 use nexus_engine::{
     HubConfig,
     alerts::AlertTarget,
-    delivery::attempt::{Handed, Handler, Unhandled},
+    delivery::handler::{Handed, Handler, Unhandled},
     delivery::machine::Policy,
 };
 use serde_json::json;

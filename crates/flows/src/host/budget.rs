@@ -1,14 +1,18 @@
-//! How many runs events may begin: so many in a minute for one key. What begins itself through something outside that
+//! How many runs events and requests to flows' own addresses may begin: so many in a minute for one key. What begins itself through something outside that
 //! takes the depth off is found by nothing else.
 //!
 //! Minutes are those of the clock. What was begun in the present one before the process started is counted in the store.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use nexus_core::{
     event::{Once, StoredEvent},
+    id::EventId,
     limits::IDEMPOTENCY_WINDOW,
-    problem::Problem,
+    problem::{Code, Problem},
     record::{Record, Value as Cell},
     store::{Commit, IndexQuery, Range},
     time::Timestamp,
@@ -17,7 +21,7 @@ use nexus_engine::desk::unreadable;
 use ring::digest;
 use serde_json::{Value, json};
 
-use super::{Flows, record::Run, shelf::Held};
+use super::{Flows, record::Run, shelf::Held, trigger::Asked};
 use crate::{openapi::plain, plan::Definition};
 
 /// Runs in a minute for one key, unless the flow says otherwise.
@@ -59,8 +63,30 @@ fn minute_of(at: Timestamp) -> i64 {
     at.secs().div_euclid(60)
 }
 
-/// The key and the bound for a run that this event begins.
-fn account(definition: &Definition, event: &StoredEvent, input: &Value) -> Account {
+/// What a run is begun by that counts.
+pub(super) struct Cause {
+    /// Whom it is about, where it is an event that says so.
+    pub(super) subject: Option<String>,
+    /// The event; none: a request.
+    pub(super) event: Option<EventId>,
+    pub(super) correlation: Option<String>,
+    /// Steps from the first cause, those of the run.
+    pub(super) depth: u8,
+}
+
+impl Cause {
+    pub(super) fn of(event: &StoredEvent) -> Self {
+        Self {
+            subject: event.subject.as_deref().map(ToString::to_string),
+            event: Some(event.id),
+            correlation: Some(event.correlation_id()),
+            depth: event.depth.saturating_add(1),
+        }
+    }
+}
+
+/// The key and the bound for a run that is begun by this.
+fn account(definition: &Definition, cause: &Cause, input: &Value) -> Account {
     let settings = &definition.settings;
     let own = settings.budget.as_ref();
     let by_key = |expression: &crate::expression::Expression| {
@@ -70,7 +96,7 @@ fn account(definition: &Definition, event: &StoredEvent, input: &Value) -> Accou
     let key = match (own.and_then(|budget| budget.key.as_ref()), settings.concurrency.as_ref()) {
         (Some(key), _) => by_key(key),
         (None, Some(concurrency)) => by_key(&concurrency.key),
-        (None, None) => event.subject.as_deref().map(ToString::to_string),
+        (None, None) => cause.subject.clone(),
     };
     let most = own.map_or(if key.is_some() { KEYED } else { UNKEYED }, |budget| budget.runs);
     // Of the key itself nothing is kept.
@@ -87,11 +113,11 @@ impl Flows {
     pub(super) async fn spend(
         &self,
         held: &Held,
-        event: &StoredEvent,
+        cause: Cause,
         input: &Value,
     ) -> Result<Result<Spent, String>, Problem> {
         let flow = held.flow.name.clone();
-        let Account { key, most, under } = account(&held.current.definition, event, input);
+        let Account { key, most, under } = account(&held.current.definition, &cause, input);
         let minute = minute_of(self.desk().now());
         let first_time;
         {
@@ -113,17 +139,18 @@ impl Flows {
             }
             first_time = known.told.insert(under.clone());
         }
-        let of = key.as_ref().map_or_else(|| "events without a key".to_owned(), |key| format!("key {key:?}"));
+        let of =
+            key.as_ref().map_or_else(|| "events and requests without a key".to_owned(), |key| format!("key {key:?}"));
         let reason = format!(
-            "events have begun {most} runs of flow {flow} for {of} in this minute, which is its budget (nexus.dev/budget): that looks like a loop, so this one begins none"
+            "events and requests have begun {most} runs of flow {flow} for {of} in this minute, which is its budget (nexus.dev/budget): that looks like a loop, so this one begins none"
         );
         if first_time {
-            let detail = json!({"flow": flow, "key": key, "runs": most, "event": event.id, "reason": reason});
+            let detail = json!({"flow": flow, "key": key, "runs": most, "event": cause.event, "reason": reason});
             let mut notice = self.desk().notice(SPENT, &detail);
-            notice.subject = event.subject.as_deref().map(ToString::to_string);
-            notice.correlation = Some(event.correlation_id());
-            notice.causation = Some(event.id);
-            notice.depth = event.depth.saturating_add(1).min(nexus_core::limits::EVENT_DEPTH);
+            notice.subject = cause.subject;
+            notice.correlation = cause.correlation;
+            notice.causation = cause.event;
+            notice.depth = cause.depth.min(nexus_core::limits::EVENT_DEPTH);
             notice.once = Some(Once {
                 scope: SPENT.into(),
                 key: format!("{under} {minute}"),
@@ -147,7 +174,32 @@ impl Flows {
         }
     }
 
-    /// What events have begun in this minute, by what it was counted under.
+    /// Takes a run that a request begins out of its flow's budget.
+    pub(super) async fn spend_for_request(
+        &self,
+        held: &Held,
+        asked: &Asked,
+        run: &str,
+    ) -> Result<Option<Spent>, Problem> {
+        let cause = Cause {
+            subject: None,
+            event: None,
+            correlation: asked.lineage.correlation.clone(),
+            depth: asked.lineage.depth,
+        };
+        match self.spend(held, cause, &asked.input).await? {
+            Ok(spent) => Ok(Some(spent)),
+            // The same request again: its run is there, and stays the answer.
+            Err(_) if self.is_there(run).await? => Ok(None),
+            Err(reason) => {
+                let next = 60 - self.desk().now().secs().rem_euclid(60);
+                let next = Duration::from_secs(next.unsigned_abs());
+                Err(Problem::new(Code::RateLimited, reason).retry_after(next))
+            }
+        }
+    }
+
+    /// What events and requests have begun in this minute, by what it was counted under.
     async fn begun_since(&self, flow: &str, minute: i64) -> Result<HashMap<String, u32>, Problem> {
         let place = Run::COLLECTION.columns.iter().position(|column| column.name == "spent").unwrap_or_default();
         let (mut begun, mut after) = (HashMap::new(), None);

@@ -15,7 +15,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{Flows, Function, FunctionCall, Reply};
-use crate::error::{FlowError, Standard};
+use crate::{
+    catalog::{CONNECTOR, check_values},
+    error::{FlowError, Standard},
+};
 
 /// Adds them all.
 pub(super) fn register(flows: &Flows) {
@@ -23,13 +26,14 @@ pub(super) fn register(flows: &Flows) {
     functions.register("publish", Arc::new(Publish));
     functions.register("command", Arc::new(CommandFunction));
     functions.register("bucket", Arc::new(Bucket));
-    functions.register(crate::validate::FAMILY, Arc::new(super::connector::ConnectorFunction(flows.inner.hub.clone())));
+    functions.register(CONNECTOR, Arc::new(super::connector::ConnectorFunction(flows.inner.hub.clone())));
 }
 
 /// The arguments of a function; what is wrong with them is named.
 pub fn arguments<T: DeserializeOwned>(call: &FunctionCall) -> Result<T, FlowError> {
-    serde_json::from_value(call.with.clone())
-        .map_err(|error| FlowError::new(Standard::Validation, format!("the arguments of {}: {error}", call.name)))
+    let wrong = |what: String| FlowError::new(Standard::Validation, format!("the arguments of {}: {what}", call.name));
+    check_values(&call.name, &call.with).map_err(wrong)?;
+    serde_json::from_value(call.with.clone()).map_err(|error| wrong(error.to_string()))
 }
 
 /// A refusal of the hub as a flow sees it.
@@ -78,10 +82,6 @@ struct Publish;
 
 #[async_trait]
 impl Function for Publish {
-    fn about(&self) -> &'static str {
-        "Publish an event: type, data, subject, priority. Gives its id and its place in the log."
-    }
-
     async fn call(&self, flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let asked: PublishArguments = arguments(&call)?;
         let wrong = |what: String| FlowError::new(Standard::Validation, what);
@@ -121,10 +121,6 @@ struct CommandFunction;
 
 #[async_trait]
 impl Function for CommandFunction {
-    fn about(&self) -> &'static str {
-        "Do a command of the hub: type, payload. Gives its answer."
-    }
-
     async fn call(&self, flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let asked: CommandArguments = arguments(&call)?;
         let command = Command { kind: asked.kind, payload: asked.payload, correlation: call.key };
@@ -132,9 +128,6 @@ impl Function for CommandFunction {
         done.map(|done| Reply::Done(done.data)).map_err(|problem| refusal(&problem))
     }
 }
-
-/// Variants of one test.
-const VARIANTS: usize = 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -144,16 +137,28 @@ struct BucketArguments {
     variants: Vec<Variant>,
 }
 
+/// A name alone weighs 1.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Variant {
-    name: String,
-    #[serde(default = "one")]
-    weight: u32,
+#[serde(untagged)]
+enum Variant {
+    Name(String),
+    Weighed { name: String, weight: Option<u64> },
 }
 
-fn one() -> u32 {
-    1
+impl Variant {
+    fn name(&self) -> &str {
+        match self {
+            Self::Name(name) | Self::Weighed { name, .. } => name,
+        }
+    }
+
+    fn weight(&self) -> u64 {
+        match self {
+            Self::Name(_) => 1,
+            // Twenty of them can be added up.
+            Self::Weighed { weight, .. } => weight.unwrap_or(1).min(u64::from(u32::MAX)),
+        }
+    }
 }
 
 /// `bucket`: which variant of a test a key is in; always the same one.
@@ -161,10 +166,6 @@ struct Bucket;
 
 #[async_trait]
 impl Function for Bucket {
-    fn about(&self) -> &'static str {
-        "Put a key into a variant of a test: test, key, variants (name, weight). The same key gets the same variant, for ever."
-    }
-
     async fn call(&self, _flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let asked: BucketArguments = arguments(&call)?;
         let variant = bucket(&asked)?;
@@ -174,10 +175,7 @@ impl Function for Bucket {
 
 fn bucket(asked: &BucketArguments) -> Result<&str, FlowError> {
     let wrong = |what: String| FlowError::new(Standard::Validation, what);
-    if asked.variants.is_empty() || asked.variants.len() > VARIANTS {
-        return Err(wrong(format!("variants: 1 to {VARIANTS} are expected, not {}", asked.variants.len())));
-    }
-    let total: u64 = asked.variants.iter().map(|variant| u64::from(variant.weight)).sum();
+    let total: u64 = asked.variants.iter().map(Variant::weight).sum();
     if total == 0 {
         return Err(wrong("variants: at least one needs a weight above 0".to_owned()));
     }
@@ -187,9 +185,9 @@ fn bucket(asked: &BucketArguments) -> Result<&str, FlowError> {
     head.copy_from_slice(digest.as_ref().get(..8).unwrap_or(&[0; 8]));
     let mut at = u64::from_be_bytes(head) % total;
     for variant in &asked.variants {
-        let weight = u64::from(variant.weight);
+        let weight = variant.weight();
         if at < weight {
-            return Ok(&variant.name);
+            return Ok(variant.name());
         }
         at -= weight;
     }
@@ -205,7 +203,7 @@ mod tests {
         let of = |key: usize| BucketArguments {
             test: "subject-line".into(),
             key: json!(key),
-            variants: vec![Variant { name: "a".into(), weight: 3 }, Variant { name: "b".into(), weight: 1 }],
+            variants: serde_json::from_value(json!([{"name": "a", "weight": 3}, "b"])).unwrap(),
         };
         let in_a = (0..4_000).filter(|key| bucket(&of(*key)).unwrap() == "a").count();
         assert!((2_850..=3_150).contains(&in_a), "{in_a} of 4,000");

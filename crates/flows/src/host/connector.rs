@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use nexus_core::{
     event::Priority,
     problem::{Code, Problem},
-    retry::parse_duration,
 };
 use nexus_engine::{
     Hub,
@@ -17,6 +16,7 @@ use serde_json::Value;
 
 use super::{Flows, Function, FunctionCall, Reply, arguments, refusal};
 use crate::{
+    catalog::time,
     error::{FlowError, Standard},
     validate::{find, parts},
 };
@@ -47,10 +47,6 @@ pub(super) struct ConnectorFunction(pub(super) Hub);
 
 #[async_trait]
 impl Function for ConnectorFunction {
-    fn about(&self) -> &'static str {
-        "Call an operation of a connector: input, connection, key, priority, patience. Gives the operation's output."
-    }
-
     fn knows(&self, name: &str) -> Result<(), String> {
         find(self.0.connectors().library(), name).map(|_| ())
     }
@@ -66,7 +62,7 @@ impl Function for ConnectorFunction {
             return Err(refusal(&Problem::new(Code::Forbidden, message)));
         }
         let priority = asked.priority.as_deref().map(str::parse::<Priority>).transpose().map_err(wrong)?;
-        let patience = asked.patience.as_deref().map(parse_duration).transpose().map_err(wrong)?;
+        let patience = asked.patience.as_deref().map(time).transpose().map_err(wrong)?;
         let asked = ConnectorCall {
             connection: asked.connection,
             key: Some(asked.key.unwrap_or(call.key)),

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::{Flows, record::Lineage};
 use crate::{
+    catalog::unknown,
     effect::WaitId,
     error::{FlowError, Standard},
-    problem::nearest,
 };
 
 /// A call of a function, secrets in place.
@@ -59,7 +59,7 @@ pub enum Reply {
     Later,
 }
 
-/// A function of the hub.
+/// A function of the hub. What its own take stands in [`crate::catalog`]; others look at their arguments when they are called.
 #[async_trait]
 pub trait Function: Send + Sync {
     /// The versions there are, the newest last.
@@ -71,9 +71,6 @@ pub trait Function: Send + Sync {
     fn knows(&self, _name: &str) -> Result<(), String> {
         Ok(())
     }
-
-    /// What it does, in a sentence.
-    fn about(&self) -> &'static str;
 
     /// Does it. May be asked again with the same key, after a crash.
     async fn call(&self, flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError>;
@@ -110,11 +107,7 @@ impl Functions {
     pub fn check(&self, name: &str, version: &str) -> Result<(), String> {
         let Some(function) = self.find(name) else {
             let names = self.names();
-            return Err(format!(
-                "the hub has no function {name:?}{}; it has {}",
-                nearest(name, names.iter().copied()),
-                names.join(", ")
-            ));
+            return Err(unknown(name, names));
         };
         function.knows(name)?;
         if function.versions().contains(&version) {

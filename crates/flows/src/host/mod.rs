@@ -5,7 +5,7 @@
 //! anything done outside. So a run is, at every moment, exactly as far as the store says, and a restart asks again for what
 //! is open, with the same keys.
 //!
-//! - [`record`]: what is kept. `shelf`: published flows, compiled. `publish`, `rights`, `subscriptions`: how they get there.
+//! - [`record`]: what is kept. `shelf`: published flows, compiled. `publish`, `rights`, `subscriptions`: how they get there; `warn`: what is said then.
 //! - `runner`: one input, one step, one commit; `begin`: the first. `commit`: what is in it. `follow`: what comes after it.
 //! - `perform`, `grants`, [`function`], `catalog`, `connector`: calls. `slots`: how many at once. [`approval`]: those that a person
 //!   answers.
@@ -48,6 +48,7 @@ mod trigger;
 pub mod view;
 mod waiters;
 mod waits;
+mod warn;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -83,6 +84,7 @@ pub use self::{
 };
 use crate::{
     effect::{Answer, Input, WaitId},
+    run::{RetryError, choose},
     webhook::WebhookPlan,
 };
 
@@ -269,19 +271,15 @@ impl Flows {
         self.command(run, Input::Resume, "flow.run_resumed", by).await
     }
 
-    /// Has a faulted run do a task again: the one that failed, or one around or before it.
+    /// Has a faulted run do a task again: the one that failed, or another by its name or its place: one around it, or
+    /// one before it (`run::choose` says which can be).
     pub async fn retry(&self, run: &str, task: Option<String>, by: &Principal) -> Result<RunView, Problem> {
         let found = self.find(run).await?;
-        let failed = match &found.state.outcome {
-            Some(crate::effect::Outcome::Faulted { error }) => error.instance.clone(),
-            _ => None,
-        };
-        let Some(task) = task.or(failed) else {
-            return Err(Problem::new(
-                Code::Conflict,
-                format!("run {run} is {}; only a faulted one can be tried again", found.status()),
-            ));
-        };
+        let published = self.inner.shelf.version(self.desk(), &found.state.flow).await?;
+        let task = choose(&published.definition, &found.state, task.as_deref()).map_err(|error| match error {
+            RetryError::Task(what) => Problem::field("task", what),
+            RetryError::Run(what) => Problem::new(Code::Conflict, what),
+        })?;
         self.command(run, Input::RetryFrom { task }, "flow.run_retried", by).await
     }
 

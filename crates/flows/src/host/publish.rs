@@ -20,12 +20,10 @@ use super::{
     subscriptions::{filters, looked_at},
 };
 use crate::{
-    plan::{Definition, FlowId, Work},
-    pointer::Pointer,
+    catalog::check_calls,
+    plan::{Definition, FlowId},
     problem::Problems,
-    publish,
-    validate::{check_circles, check_connectors},
-    yaml,
+    validate::{check_circles, check_connectors, examine},
 };
 
 /// Versions of one flow.
@@ -63,22 +61,9 @@ fn problems(found: &Problems) -> Problem {
 impl Flows {
     /// Checks a document as publishing does, and changes nothing.
     pub fn check(&self, text: &str) -> Result<Definition, Problem> {
-        let definition = publish(text).map_err(|found| problems(&found))?;
-        let mut unknown = Problems::default();
-        definition.each_node(&mut |node| {
-            if let Work::Function { name, version, .. } = &node.work
-                && let Err(what) = self.inner.functions.check(name, version)
-            {
-                unknown.add(&Pointer::from_text(&node.defined_at).key("call"), what);
-            }
-        });
-        if unknown.is_empty() {
-            unknown = check_connectors(&definition, self.inner.hub.connectors().library());
-        }
-        if !unknown.is_empty() {
-            let source = yaml::parse(text).ok();
-            return Err(problems(&unknown.located(|path| source.as_ref()?.line(path))));
-        }
+        let mut examined = examine(text).map_err(|found| problems(&found))?;
+        examined.check_calls(|definition| self.check_calls(definition));
+        let definition = examined.into_result().map_err(|found| problems(&found))?;
         filters(&definition)?;
         looked_at(&definition)?;
         let held = self.inner.shelf.list();
@@ -102,6 +87,13 @@ impl Flows {
         check_circles(others.chain([&definition]))
             .map_err(|what| Problem::new(Code::Invalid, format!("the flow can't be published: {what}")))?;
         Ok(definition)
+    }
+
+    /// What is wrong with a flow's calls of functions and connectors, as far as that can be known now.
+    fn check_calls(&self, definition: &Definition) -> Problems {
+        let mut found = check_calls(definition, |name, version| self.inner.functions.check(name, version));
+        found.absorb(check_connectors(definition, self.inner.hub.connectors().library()));
+        found
     }
 
     /// Publishes a document. New runs begin with it at once; those that run keep the version they began with.

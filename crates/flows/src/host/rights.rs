@@ -2,6 +2,7 @@
 
 use nexus_core::{
     access::Principal,
+    own,
     problem::{Code, Problem},
     topic::Topic,
 };
@@ -17,9 +18,10 @@ const PUBLISH: &str = "events:publish";
 /// The scope for runs.
 const RUN: &str = "flows:run";
 
-/// Refuses events of a type that who published the flow may not publish. What is no type at all is refused elsewhere.
+/// Refuses events of a type that who published the flow may not publish, or that only the hub may. What is no type at all is refused elsewhere.
 pub(super) fn may_emit(by: &Principal, kind: &str) -> Result<(), String> {
     match Topic::parse(kind) {
+        Ok(topic) if own::is_own(topic.as_str()) => Err(own::reason(topic.as_str())),
         Ok(topic) if !by.may_for(PUBLISH, topic.as_str()) => {
             Err(format!("the flow's publisher lacked the scope {PUBLISH}:{topic}"))
         }
@@ -74,6 +76,9 @@ pub(super) fn may_publish(definition: &Definition, by: &Principal) -> Result<(),
     }
     for (place, kind) in published(definition) {
         match kind {
+            Some(kind) if Topic::parse(&kind).is_ok_and(|topic| own::is_own(topic.as_str())) => {
+                return Err(Problem::new(Code::Forbidden, format!("{place}: {}", own::reason(&kind))));
+            }
             Some(kind) if may_emit(by, &kind).is_err() => {
                 return lacks(format!("{PUBLISH}:{kind}"), &format!("the flow publishes such events ({place})"));
             }

@@ -9,12 +9,13 @@ use nexus_core::{
     store::Commit,
     time::Timestamp,
 };
-use nexus_engine::delivery::attempt::{Handed, Handler, Unhandled};
+use nexus_engine::delivery::handler::{Handed, Handler, Unhandled};
 use serde_json::{Value, json};
 
 use super::{
     Flows, Slot,
     begin::Begun,
+    budget::Cause,
     commit::run_id,
     event::Seen,
     record::{Lineage, Run, Trigger},
@@ -110,10 +111,20 @@ impl Flows {
             return Err(too_deep(&asked.flow, asked.lineage.depth));
         }
         let from_seq = self.desk().store.head().seq;
-        let (about, spent) = (None, None);
-        let new =
-            NewRun { id, input: asked.input, trigger: asked.trigger, lineage: asked.lineage, from_seq, about, spent };
-        self.start_run(&held.current, new, Commit::default()).await
+        let spent = match asked.trigger {
+            Trigger::Webhook { .. } => self.spend_for_request(&held, &asked, &id).await?,
+            _ => None,
+        };
+        let under = spent.as_ref().map(|spent| spent.under.clone());
+        let Asked { input, trigger, lineage, .. } = asked;
+        let new = NewRun { id, input, trigger, lineage, from_seq, about: None, spent: under };
+        let begun = self.start_run(&held.current, new, Commit::default()).await;
+        if let Some(spent) = spent
+            && !matches!(begun, Ok(Begun::Started(_) | Begun::Queued(_)))
+        {
+            self.give_back(&spent).await;
+        }
+        begun
     }
 
     /// Begins a run for an event that the flow's subscription took, where its filters take it, too.
@@ -131,7 +142,7 @@ impl Flows {
             return Ok(());
         }
         let input = json!([Seen::new(event).named(kind)]);
-        let spent = match self.spend(&held, event, &input).await? {
+        let spent = match self.spend(&held, Cause::of(event), &input).await? {
             Ok(spent) => spent,
             // It may have begun before, and only the delivery is told again.
             Err(_) if self.is_there(&self.run_for(flow, event, delivery, own)).await? => return Ok(()),
@@ -168,7 +179,7 @@ impl Flows {
         }
     }
 
-    async fn is_there(&self, run: &str) -> Result<bool, Problem> {
+    pub(super) async fn is_there(&self, run: &str) -> Result<bool, Problem> {
         let document = self.desk().store.get(Run::COLLECTION, run).await;
         document.map(|document| document.is_some()).map_err(nexus_engine::desk::unreadable)
     }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     effect::{Effect, Input, Outcome, Step},
     error::FlowError,
-    run::{Waiting, state::Status},
+    run::{Waiting, WaitingFor, state::Status},
 };
 
 /// A run.
@@ -107,7 +107,10 @@ impl Flows {
     async fn view(&self, run: Run) -> RunView {
         let definition = self.inner.shelf.version(self.desk(), &run.state.flow).await;
         let waiting_for = definition.map(|found| run.state.waiting_for(&found.definition)).unwrap_or_default();
-        let waiting_for = self.naming_approvals(waiting_for).await;
+        let waiting_for = match run.queued {
+            true => vec![self.its_turn(&run).await],
+            false => self.naming_approvals(waiting_for).await,
+        };
         let (output, error) = match &run.state.outcome {
             Some(Outcome::Completed { output }) => (Some(output.clone()), None),
             Some(Outcome::Faulted { error }) => (None, Some(error.clone())),
@@ -133,6 +136,15 @@ impl Flows {
             waiting_for,
             erased: run.erased,
         }
+    }
+
+    /// What a run waits for that was not begun because another has its key.
+    async fn its_turn(&self, run: &Run) -> Waiting {
+        let (flow, key) = (run.flow(), run.key.clone().unwrap_or_default());
+        // What can't be read now is left out: the run is shown all the same.
+        let has_it = self.active(&flow, &key).await.unwrap_or_default();
+        let what = WaitingFor::Turn { run: has_it, key, since: run.created_at };
+        Waiting { task: "/".to_owned(), what, until: None }
     }
 
     /// Asks again for what a run waits for, after a restart.

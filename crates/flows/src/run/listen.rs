@@ -237,8 +237,8 @@ impl Machine<'_, '_> {
             None => given,
         };
         if let Some(as_) = &foreach.export_as {
-            self.state.context =
-                as_.eval(&output, &self.arguments(Place::TaskExport, env).of(node, frame).output(&output))?;
+            let context = as_.eval(&output, &self.arguments(Place::TaskExport, env).of(node, frame).output(&output))?;
+            self.set_context(context);
         }
         Ok(output)
     }

@@ -6,6 +6,7 @@ use nexus_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::kept::{Contexts, Past};
 use crate::{
     effect::{Call, Effect, Input, Listen, Outcome, StartRun, WaitId},
     error::FlowError,
@@ -45,6 +46,9 @@ pub struct RunState {
     pub(crate) tasks: u64,
     /// Its tasks.
     pub(crate) root: Option<Scope>,
+    /// What `$context` was before, for tasks that may be done again.
+    #[serde(default, skip_serializing_if = "Contexts::is_empty")]
+    pub(crate) contexts: Contexts,
     /// When it must be done.
     pub(crate) deadline: Option<Timer>,
     /// What was told while it was suspended.
@@ -116,16 +120,19 @@ pub(crate) struct Scope {
     /// The task that is being done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<Box<Frame>>,
+    /// Those that were done, each the last time, in that order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) past: Vec<Past>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_zero(n: &u64) -> bool {
+pub(super) fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
 impl Scope {
     pub(crate) fn new(data: Value) -> Self {
-        Self { index: 0, lap: 0, data, task: None }
+        Self { index: 0, lap: 0, data, task: None, past: Vec::new() }
     }
 }
 
@@ -138,6 +145,9 @@ pub(crate) struct Frame {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) input: Option<Value>,
     pub(crate) started_at: Timestamp,
+    /// Its number among the tasks that the run has begun.
+    #[serde(default)]
+    pub(crate) n: u64,
     /// When it must be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) timer: Option<Timer>,
@@ -145,8 +155,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub(crate) fn new(raw: Value, now: Timestamp) -> Self {
-        Self { raw, input: None, started_at: now, timer: None, stage: Stage::Begin }
+    pub(crate) fn new(raw: Value, now: Timestamp, n: u64) -> Self {
+        Self { raw, input: None, started_at: now, n, timer: None, stage: Stage::Begin }
     }
 
     pub(crate) fn input(&self) -> &Value {
@@ -285,6 +295,7 @@ impl RunState {
             next: 1,
             tasks: 0,
             root: None,
+            contexts: Contexts::default(),
             deadline: None,
             held: VecDeque::new(),
             outcome: None,
@@ -301,6 +312,7 @@ impl RunState {
         gone(&mut self.input);
         gone(&mut self.context);
         self.root = None;
+        self.contexts = Contexts::default();
         self.deadline = None;
         self.held.clear();
         match &mut self.outcome {

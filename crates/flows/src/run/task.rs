@@ -1,17 +1,16 @@
 //! The life of one task: condition, input, timeout, extensions, work, output, context. In the specification's order.
 
-use nexus_core::time::Timestamp;
 use serde_json::Value;
 
 use super::{
     Env, Machine, Polled, Progress, RUN_TASKS,
-    state::{Branch, Doing, Frame, Scope, Stage, TryPhase},
+    state::{Doing, Frame, Scope, Stage},
 };
 use crate::{
     effect::{Effect, StepPhase},
     error::{FlowError, Standard},
     expression::Place,
-    plan::{Node, Then, Work},
+    plan::{Node, Then},
 };
 
 impl Machine<'_, '_> {
@@ -26,13 +25,15 @@ impl Machine<'_, '_> {
                 self.budget = left;
                 self.count_task()?;
                 let raw = std::mem::take(&mut scope.data);
-                scope.task = Some(Box::new(Frame::new(raw, self.host.now)));
+                scope.task = Some(Box::new(self.frame(raw)));
             }
             let lap = (scope.lap > 0).then_some(scope.lap);
             let env = env.within(Vec::new(), lap);
             let Some(frame) = &mut scope.task else { return Ok(Progress::Pending) };
             let Progress::Done(output, then) = self.task(node, frame, &env)? else { return Ok(Progress::Pending) };
-            scope.task = None;
+            if let Some(done) = scope.task.take() {
+                scope.remember(*done);
+            }
             match then {
                 Then::Continue => scope.index += 1,
                 Then::Exit | Then::End => return Ok(Progress::Done(output, then)),
@@ -44,6 +45,19 @@ impl Machine<'_, '_> {
                 }
             }
             scope.data = output;
+        }
+    }
+
+    /// A task that has not begun.
+    pub(super) fn frame(&self, raw: Value) -> Frame {
+        Frame::new(raw, self.host.now, self.state.tasks)
+    }
+
+    /// From here on tasks see this; who saw the one before can still be done again.
+    pub(super) fn set_context(&mut self, context: Value) {
+        if context != self.state.context {
+            let old = std::mem::replace(&mut self.state.context, context);
+            self.state.contexts.replaced(self.state.tasks, old);
         }
     }
 
@@ -211,15 +225,14 @@ impl Machine<'_, '_> {
             if let Some(schema) = &node.export_schema {
                 schema.check("the context", &context)?;
             }
-            self.state.context = context;
+            self.set_context(context);
         }
         self.record(node, env, StepPhase::Completed, output.clone());
         Ok(Progress::Done(output, then))
     }
 
     fn abandon_stage(&mut self, stage: &Stage) {
-        let frame =
-            Frame { raw: Value::Null, input: None, started_at: self.host.now, timer: None, stage: stage.clone() };
+        let frame = Frame { stage: stage.clone(), ..self.frame(Value::Null) };
         self.abandon(&frame);
     }
 
@@ -235,63 +248,4 @@ impl Machine<'_, '_> {
     pub(super) fn ask(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
-}
-
-/// Makes the task at `pointer` fresh, so that it is done again; false when it is not being done.
-pub(super) fn reset_list(nodes: &[Node], scope: &mut Scope, pointer: &str, now: Timestamp) -> bool {
-    match (nodes.get(scope.index), &mut scope.task) {
-        (Some(node), Some(frame)) => reset(node, frame, pointer, now),
-        _ => false,
-    }
-}
-
-fn reset(node: &Node, frame: &mut Frame, pointer: &str, now: Timestamp) -> bool {
-    if node.pointer == pointer {
-        *frame = Frame::new(std::mem::take(&mut frame.raw), now);
-        return true;
-    }
-    let Stage::Work(doing) = &mut frame.stage else { return false };
-    let found = match (&mut **doing, &node.work) {
-        (Doing::Inline(inner), Work::Inline { task, .. }) => reset(task, inner, pointer, now),
-        (Doing::List(scope), Work::Do(nodes)) => reset_list(nodes, scope, pointer, now),
-        (Doing::Loop { scope, .. }, Work::For(plan)) => reset_list(&plan.tasks, scope, pointer, now),
-        (Doing::Fork(branches), Work::Fork { branches: nodes, .. }) => reset_fork(nodes, branches, pointer, now),
-        (Doing::Try(trying), Work::Try(plan)) => match &mut trying.phase {
-            TryPhase::Attempt { scope, .. } => reset_list(&plan.tasks, scope, pointer, now),
-            TryPhase::Handle { scope, .. } => {
-                plan.handler.as_ref().is_some_and(|handler| reset_list(handler, scope, pointer, now))
-            }
-            TryPhase::Pause { .. } => false,
-        },
-        _ => false,
-    };
-    if found {
-        // Its own timer was taken back when it failed; the clock of a task that is done again stands still.
-        frame.timer = None;
-    }
-    found
-}
-
-/// Branches that were cut off when another failed begin again, too.
-fn reset_fork(nodes: &[Node], branches: &mut [Branch], pointer: &str, now: Timestamp) -> bool {
-    let mut found = false;
-    for (node, branch) in nodes.iter().zip(branches.iter_mut()) {
-        if let Branch::Running(frame) = branch {
-            found |= reset(node, frame, pointer, now);
-        }
-    }
-    if found {
-        for (node, branch) in nodes.iter().zip(branches.iter_mut()) {
-            if let Branch::Running(frame) = branch
-                && !contains(node, pointer)
-            {
-                *frame = Frame::new(std::mem::take(&mut frame.raw), now);
-            }
-        }
-    }
-    found
-}
-
-fn contains(node: &Node, pointer: &str) -> bool {
-    pointer.strip_prefix(node.pointer.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -233,6 +233,16 @@ pub enum WaitingFor {
     },
     /// A person to resume it.
     Resume,
+    /// Its turn: another run of its flow has the same key.
+    Turn {
+        /// Which; none: it just ended.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<String>,
+        /// The key.
+        key: String,
+        /// Since when it waits.
+        since: Timestamp,
+    },
     /// A person to decide.
     Approval {
         /// The approval.

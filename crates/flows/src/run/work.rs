@@ -72,7 +72,7 @@ impl Machine<'_, '_> {
                     Some(with) => self.fill(with, node, frame, env)?,
                     None => input.clone(),
                 };
-                Ok(Begun::Doing(Doing::Inline(Frame::new(given, self.host.now))))
+                Ok(Begun::Doing(Doing::Inline(self.frame(given))))
             }
             Work::Do(_) => Ok(Begun::Doing(Doing::List(Scope::new(input.clone())))),
             Work::For(plan) => {
@@ -83,7 +83,7 @@ impl Machine<'_, '_> {
                 Ok(Begun::Doing(Doing::Loop { items, index: 0, scope: Scope::new(input.clone()) }))
             }
             Work::Fork { branches, .. } => {
-                let frames = branches.iter().map(|_| Branch::Running(Frame::new(input.clone(), self.host.now)));
+                let frames = branches.iter().map(|_| Branch::Running(self.frame(input.clone())));
                 Ok(Begun::Doing(Doing::Fork(frames.collect())))
             }
             Work::Listen(plan) => self.begin_listen(plan, node, frame, env).map(Begun::Doing),

@@ -44,8 +44,8 @@ impl Validator<'_> {
             return None;
         }
         let with = match with {
-            None => None,
-            Some(arguments) => Some(self.template(&Value::Object(arguments.clone()), &at.key("with"), Place::Task)?),
+            None => Some(None),
+            Some(arguments) => self.template(&Value::Object(arguments.clone()), &at.key("with"), Place::Task).map(Some),
         };
         if let Some((named, catalog)) = call.split_once('@') {
             if catalog != "default" {
@@ -63,12 +63,15 @@ impl Validator<'_> {
                 self.problems.add(&place, format!("{call:?} lacks a version; write name:1.0.0@default"));
                 return None;
             };
-            let with = with.unwrap_or_else(|| Template::Plain(Value::Object(Map::new())));
+            let with = with?.unwrap_or_else(|| Template::Plain(Value::Object(Map::new())));
             return Some(Work::Function { name: name.to_owned(), version: version.to_owned(), with });
         }
         let workflow = self.workflow;
         let known = workflow.use_.as_ref().and_then(|u| u.functions.as_ref());
         let Some(task) = known.and_then(|known| known.get(call)) else {
+            if self.mended.any_in("/use") {
+                return None;
+            }
             let hint =
                 nearest(call, known.into_iter().flat_map(|k| k.keys()).map(String::as_str).chain(["http", "openapi"]));
             self.problems.add(&place, format!("there is no function {call:?} under use.functions, and functions of the hub are called as name:version@default{hint}"));
@@ -88,7 +91,7 @@ impl Validator<'_> {
         if let Some(node) = &mut node {
             node.defined_at = Pointer::root().key("use").key("functions").key(call).into_string();
         }
-        Some(Work::Inline { with, task: Box::new(node?) })
+        Some(Work::Inline { with: with?, task: Box::new(node?) })
     }
 
     fn http(&mut self, arguments: &HttpArguments, at: &Pointer) -> Option<HttpPlan> {
@@ -301,7 +304,12 @@ impl Validator<'_> {
         let at = at.key("run");
         for (key, given) in [("container", &run.container), ("script", &run.script), ("shell", &run.shell)] {
             if given.is_some() {
-                self.problems.add(&at.key(key), format!("{key} is not supported: a flow runs no programs on the hub's machine; call a service or a plugin instead"));
+                self.problems.add(
+                    &at.key(key),
+                    format!(
+                        "{key} is not supported: a flow runs no programs on the hub's machine; call a service instead"
+                    ),
+                );
                 return None;
             }
         }

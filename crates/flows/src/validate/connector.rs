@@ -5,19 +5,15 @@ use nexus_engine::connectors::{Connector, Library};
 use serde_json::{Map, Value};
 
 use crate::{
+    catalog::{self, CONNECTOR},
     plan::{Definition, Work},
     pointer::Pointer,
     problem::{Problems, nearest},
 };
 
-/// How the names of these functions begin.
-pub(crate) const FAMILY: &str = "connector.";
-/// What such a call takes beside `input`.
-const ARGUMENTS: [&str; 5] = ["input", "connection", "key", "priority", "patience"];
-
 /// `connector.slack.message.post` as connector and operation.
 pub(crate) fn parts(name: &str) -> Option<(&str, &str)> {
-    name.strip_prefix(FAMILY)?.split_once('.')
+    name.strip_prefix(CONNECTOR)?.split_once('.')
 }
 
 /// The connector and the operation that a function's name means; an error says which there are.
@@ -43,7 +39,7 @@ pub fn check_connectors(definition: &Definition, library: &Library) -> Problems 
     let mut problems = Problems::default();
     definition.each_node(&mut |node| {
         if let Work::Function { name, .. } = &node.work
-            && name.starts_with(FAMILY)
+            && name.starts_with(CONNECTOR)
         {
             let at = Pointer::from_text(&node.defined_at);
             match find(library, name) {
@@ -65,9 +61,11 @@ fn arguments(connector: &Connector, operation: &str, with: Option<&Value>, at: &
         Some(_) => return,
         None => (&none, at),
     };
-    for name in with.keys().filter(|name| !ARGUMENTS.contains(&name.as_str())) {
-        let near = nearest(name, ARGUMENTS);
-        let known = ARGUMENTS.join(", ");
+    let takes: Vec<&str> =
+        catalog::find(CONNECTOR).into_iter().flat_map(|found| found.takes).map(|argument| argument.name).collect();
+    for name in with.keys().filter(|name| !takes.contains(&name.as_str())) {
+        let near = nearest(name, takes.iter().copied());
+        let known = takes.join(", ");
         problems.add(
             &at.key(name),
             format!("a call of a connector takes {known}; what is called with goes into input{near}"),

@@ -73,7 +73,7 @@ impl Validator<'_> {
     }
 
     fn filter(&mut self, filter: &EventFilter, at: &Pointer, place: Place) -> Option<FilterPlan> {
-        let plan = self.selection(&filter.with, &at.key("with"), place)?;
+        let plan = self.selection(&filter.with, &at.key("with"), place);
         let mut correlate = Vec::new();
         for (name, correlation) in filter.correlate.iter().flatten() {
             let at = at.key("correlate").key(name);
@@ -81,14 +81,16 @@ impl Validator<'_> {
                 self.problems
                     .add(&at, "an event that starts a flow has nothing to correlate with; use `with`, or a listen");
             }
-            let from = self.expression(&correlation.from, &at.key("from"), place)?;
+            let from = self.expression(&correlation.from, &at.key("from"), place);
             let expect = match &correlation.expect {
-                None => None,
-                Some(expect) => Some(self.text(expect, &at.key("expect"), place)?),
+                None => Some(None),
+                Some(expect) => self.text(expect, &at.key("expect"), place).map(Some),
             };
-            correlate.push(CorrelationPlan { name: name.clone(), from, expect });
+            let both = from.zip(expect);
+            correlate.push(both.map(|(from, expect)| CorrelationPlan { name: name.clone(), from, expect }));
         }
-        Some(FilterPlan { correlate, ..plan })
+        // Everything is looked at before one fault fails the filter.
+        Some(FilterPlan { correlate: correlate.into_iter().collect::<Option<_>>()?, ..plan? })
     }
 
     /// What stands under `with`: attributes, and the data.
@@ -98,8 +100,14 @@ impl Validator<'_> {
         }
         let mut attributes = Vec::new();
         let mut data = None;
-        for (name, value) in with {
-            let test = self.attribute(value, &at.key(name), place)?;
+        let tests: Vec<_> = with
+            .iter()
+            .map(|(name, value)| {
+                self.misspelt(name, &at.key(name));
+                self.attribute(value, &at.key(name), place).map(|test| (name, test))
+            })
+            .collect();
+        for (name, test) in tests.into_iter().collect::<Option<Vec<_>>>()? {
             if name == "data" {
                 data = Some(test);
             } else {
@@ -107,6 +115,16 @@ impl Validator<'_> {
             }
         }
         Some(FilterPlan { attributes, data, correlate: Vec::new() })
+    }
+
+    /// An extension may have any name; one that is nearly an attribute of every event is hardly meant.
+    fn misspelt(&mut self, name: &str, at: &Pointer) {
+        if let Some(near) = nearly(name) {
+            let what = format!(
+                "events have no attribute {name:?} of their own, so it is taken for an extension, and no event without one fits; did you mean {near:?}?"
+            );
+            self.warnings.add(at, what);
+        }
     }
 
     fn attribute(&mut self, value: &Value, at: &Pointer, place: Place) -> Option<AttributeTest> {
@@ -174,6 +192,25 @@ impl Validator<'_> {
         }
         self.template(&Value::Object(with.clone()), &at, Place::Task)
     }
+}
+
+/// Attributes that CloudEvents themselves have.
+const ATTRIBUTES: [&str; 9] =
+    ["type", "source", "subject", "time", "id", "data", "datacontenttype", "dataschema", "specversion"];
+
+/// The attribute that a name is one slip away from, or two where it is long.
+fn nearly(name: &str) -> Option<&'static str> {
+    if ATTRIBUTES.contains(&name) {
+        return None;
+    }
+    let lower = name.to_ascii_lowercase();
+    let slips = |known: &str| match known.len() {
+        0..=2 => 0,
+        3..=4 => 1,
+        _ => 2,
+    };
+    let distances = ATTRIBUTES.iter().map(|known| (strsim::damerau_levenshtein(&lower, known), *known));
+    distances.filter(|(distance, known)| *distance <= slips(known)).min().map(|(_, known)| known)
 }
 
 /// The filters of a strategy, with their places.

@@ -96,6 +96,9 @@ impl Validator<'_> {
         known: impl Iterator<Item = &'k String>,
         at: &Pointer,
     ) {
+        if self.mended.any_in("/use") {
+            return;
+        }
         let hint = nearest(name, known.map(String::as_str));
         self.problems.add(at, format!("there is no {what} {name:?} under use.{list}{hint}"));
     }
@@ -188,17 +191,17 @@ impl Validator<'_> {
                 }
             }
         };
-        let Ok(status) = u16::try_from(error.status) else {
+        let status = u16::try_from(error.status);
+        if status.is_err() {
             self.problems.add(&at.key("status"), "a status such as 400 is expected here");
-            return None;
-        };
+        }
         let optional = |this: &mut Self, text: &Option<String>, key| match text {
             None => Some(None),
             Some(text) => this.text(text, &at.key(key), Place::Task).map(Some),
         };
-        let kind = self.text(&error.type_, &at.key("type"), Place::Task)?;
-        let title = optional(self, &error.title, "title")?;
-        let detail = optional(self, &error.detail, "detail")?;
-        Some(RaisePlan { kind, status, title, detail })
+        let kind = self.text(&error.type_, &at.key("type"), Place::Task);
+        let title = optional(self, &error.title, "title");
+        let detail = optional(self, &error.detail, "detail");
+        Some(RaisePlan { kind: kind?, status: status.ok()?, title: title?, detail: detail? })
     }
 }

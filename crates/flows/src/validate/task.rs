@@ -112,6 +112,7 @@ impl Validator<'_> {
             "end" => Then::End,
             name => match siblings.iter().position(|sibling| *sibling == name) {
                 Some(index) => Then::Task(index),
+                None if self.mended.unnamed_beside(at) => Then::Continue,
                 None => {
                     let hint = nearest(name, siblings.iter().copied().chain(["continue", "exit", "end"]));
                     self.problems.add(at, format!("there is no task {name:?} in this list; `then` leads only to tasks beside this one, or to continue, exit or end{hint}"));
@@ -253,7 +254,7 @@ impl Validator<'_> {
         for (n, case) in cases.iter().enumerate() {
             let place = at.index(n).key(&case.name);
             let when = match &case.value.when {
-                Some(text) => Some(self.expression(text, &place.key("when"), Place::Task)?),
+                Some(text) => Some(self.expression(text, &place.key("when"), Place::Task)),
                 None if default => {
                     self.problems
                         .add(&place, "a second case without `when` can never be taken; give it one, or remove it");
@@ -266,7 +267,8 @@ impl Validator<'_> {
             };
             plans.push((when, self.then(&case.value.then, &place.key("then"), siblings)));
         }
-        Some(plans)
+        // Every case is looked at before one of them fails the task.
+        plans.into_iter().map(|(when, then)| Some((when.known()?, then))).collect()
     }
 
     fn try_(&mut self, task: &TryTask, at: &Pointer) -> Option<TryPlan> {

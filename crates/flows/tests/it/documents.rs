@@ -176,3 +176,98 @@ fn flows_that_run_each_other_in_a_circle_are_refused() {
     let circle = nexus_flows::validate::check_circles([&a, &b, &c]).unwrap_err();
     assert!(circle.contains("t/a@1.0.0 -> t/b@1.0.0 -> t/c@1.0.0 -> t/a@1.0.0"), "{circle}");
 }
+
+#[test]
+fn all_that_is_wrong_with_a_document_is_told_at_once_and_nothing_that_is_not() {
+    let text = "document: { dsl: '1.0.3', namespace: t, name: n, version: 1.0 }
+use:
+  secrets: key
+  functions: { greet: { set: { hi: '${ $secrets.key }' } } }
+schedule: { cron: 7 }
+do:
+  - first: { set: { a: '${ .a ' }, unknown: 1, then: second }
+  - second: { wait: PT1S, set: { b: 1 } }
+  - third:
+      do:
+        - inner: { call: http, with: { method: gett, endpoint: 'https://a.example' } }
+        - broken: { listen: { to: { any: [ 7 ] } } }
+        - last: { set: { x: '${ nothing_known }' }, then: broken }
+  - fourth: { set: { c: 1 }, then: nowhere }
+  - { a: { set: { d: 1 } }, b: { set: { d: 2 } } }
+  - sixth: { switch: [ { one: { when: '.a ==', then: first } }, { two: { when: '.b ==', then: fift } } ] }
+";
+    let problems = nexus_flows::publish(text).map(|_| ()).expect_err("refused");
+    let found: Vec<&str> = problems.list().iter().map(|problem| problem.path.as_str()).collect();
+    let expected = [
+        "/document/version",
+        "/use/secrets",
+        "/schedule/cron",
+        "/do/0/first/unknown",
+        "/do/0/first/set/a",
+        "/do/1/second",
+        "/do/2/third/do/0/inner/with/method",
+        "/do/2/third/do/1/broken/listen/to/any/0",
+        "/do/2/third/do/2/last/set/x",
+        "/do/4",
+        "/do/5/sixth/switch/0/one/when",
+        "/do/5/sixth/switch/1/two/when",
+    ];
+    assert_eq!(found, expected, "{problems}");
+    let lines: Vec<Option<usize>> = problems.list().iter().map(|problem| problem.line).collect();
+    assert!(lines.is_sorted() && lines.iter().all(Option::is_some), "{lines:?}");
+    for text in ["[]", "7", "document: 1", "do: 1", "document: {}\ndo: {}", "a: 1"] {
+        assert!(nexus_flows::publish(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn every_fault_of_every_place_of_a_document_is_refused_for_that_alone() {
+    let text = include_str!("../../templates/retry.yaml");
+    let source = yaml::parse(text).expect("a template");
+    let mut places = Vec::new();
+    collect(&source.value, String::new(), &mut places);
+    for place in places {
+        let mut broken = source.value.clone();
+        *broken.pointer_mut(&place).expect("it is there") = serde_json::json!([[7]]);
+        let Err(problems) = nexus_flows::publish(&broken.to_string()) else { continue };
+        let beside = |problem: &nexus_flows::problem::Problem| {
+            let within = |a: &str, b: &str| a == b || a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+            !within(&problem.path, &place) && !within(&place, &problem.path)
+        };
+        assert!(!problems.list().iter().any(beside), "{place}: {problems}");
+    }
+}
+
+fn collect(value: &serde_json::Value, at: String, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            fields.iter().for_each(|(name, field)| collect(field, format!("{at}/{}", name.replace('/', "~1")), found));
+        }
+        serde_json::Value::Array(items) => {
+            items.iter().enumerate().for_each(|(n, item)| collect(item, format!("{at}/{n}"), found));
+        }
+        _ => {}
+    }
+    if !at.is_empty() {
+        found.push(at);
+    }
+}
+
+#[test]
+fn a_text_that_is_no_whole_expression_is_told_what_it_lacks() {
+    let head = "document: {dsl: '1.0.3', namespace: a, name: b, version: '1.0.0'}\ndo:\n";
+    for (task, words) in [
+        ("- a: { set: { x: '${ .name' } }\n", "its } is missing: write ${ .name }"),
+        ("- a: { set: { x: '${ {a: 1 }' } }\n", ""),
+        ("- a: { set: { x: 1 }, if: '${ .a' }\n", "its } is missing"),
+        ("- a: { set: { x: '${ .a } and more' } }\n", "an expression must be the whole text"),
+        ("- a: { set: { x: 'Hello ${ .name }' } }\n", "write ${ \"Hello \\(.name)\" } instead"),
+    ] {
+        let problems = nexus_flows::publish(&format!("{head}{task}")).map(|_| ()).expect_err(task);
+        assert!(problems.to_string().contains(words), "{task}{problems}");
+    }
+    let error = nexus_flows::publish("document:\n  a: [\n").map(|_| ()).expect_err("no YAML");
+    let shown = error.to_string();
+    assert!(shown.starts_with("/ (line ") && shown.contains("not YAML: "), "{shown}");
+    assert_eq!(shown.matches("line").count(), 1, "{shown}");
+}

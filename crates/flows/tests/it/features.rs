@@ -5,7 +5,9 @@ use std::{cell::RefCell, path::Path, rc::Rc};
 use nexus_flows::{
     effect::{HttpResponse, Input, Outcome, Outgoing},
     error::{FlowError, Standard, same_kind},
-    publish, yaml,
+    publish,
+    run::{RetryError, choose},
+    yaml,
 };
 use serde_json::{Value, json};
 
@@ -189,12 +191,17 @@ impl Scene {
             "it runs to its end" => self.world.finish(&self.run),
             _ if text.ends_with(" passes") => self.world.pass(millis(text.trim_end_matches(" passes"))),
             _ if text.starts_with("it is retried from ") => {
-                let task = quoted(text)[0].to_owned();
+                let task = self.choose(quoted(text)[0]).unwrap_or_else(|error| panic!("{error}"));
                 self.tell(Input::RetryFrom { task });
             }
             _ => return false,
         }
         true
+    }
+
+    fn choose(&self, asked: &str) -> Result<String, RetryError> {
+        let state = self.world.state(&self.run);
+        choose(&self.world.definitions[&state.flow.to_string()], &state, Some(asked).filter(|asked| !asked.is_empty()))
     }
 
     fn tell(&mut self, input: Input) {
@@ -263,6 +270,12 @@ impl Scene {
                 let refused = self.refused.clone().expect("it was accepted");
                 for line in step.doc.as_deref().expect("words").lines() {
                     assert!(refused.contains(line.trim()), "{line:?} is not in:\n{refused}");
+                }
+            }
+            (_, ["retrying", "it", "from", ..]) => {
+                let refused = self.choose(quoted(text)[0]).expect_err("it can be done again").to_string();
+                for line in step.doc.as_deref().expect("words").lines() {
+                    assert!(refused.contains(line.trim()), "{line:?} is not in: {refused}");
                 }
             }
             ("the events published should be", _) => {

@@ -58,6 +58,11 @@ impl Narrowed {
         Ok(Self { types: Vec::new(), filters: parse(names)? })
     }
 
+    /// The filters, where no store has chosen.
+    pub(crate) fn filters(&self) -> &[TopicFilter] {
+        &self.filters
+    }
+
     /// Whether an event that the store gave is one of them.
     pub(crate) fn wants(&self, event: &StoredEvent) -> bool {
         if self.filters.is_empty() {

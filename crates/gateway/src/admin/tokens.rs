@@ -1,11 +1,9 @@
 //! Tokens and other credentials, tickets and named secrets.
 
-use std::time::Duration;
-
 use nexus_core::{access::Scope, problem::Problem, time::Timestamp};
 use nexus_engine::{
     jwt::{Algorithm, NewKey},
-    tokens::{Kind, NewToken, Rotation},
+    tokens::{Grace, Kind, NewToken, Rotation},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -60,7 +58,7 @@ struct Patch {
 #[serde(deny_unknown_fields)]
 struct Rotate {
     #[serde(default, rename = "graceSeconds", alias = "grace_seconds")]
-    grace_seconds: Option<u32>,
+    grace_seconds: Option<Grace>,
     #[serde(default)]
     key: Option<Key>,
 }
@@ -71,6 +69,11 @@ struct Reason {
     #[serde(default)]
     reason: Option<String>,
 }
+
+/// A body that says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,9 +100,7 @@ pub(crate) async fn create(mut call: Call) -> Result<Answer, Problem> {
     let Create { name, kind, scopes, expires_at, algorithm, key } = call.json().await?;
     let expires_at = match expires_at {
         None => None,
-        Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-            Problem::field("expiresAt", format!("{text:?} is no time; write for example 2026-12-31T00:00:00Z"))
-        })?),
+        Some(text) => Some(Timestamp::read(&text).map_err(|wrong| Problem::field("expiresAt", wrong))?),
     };
     let (all, by) = (call.hub().credentials(), call.principal()?);
     let created = match kind.unwrap_or(Kind::ApiToken) {
@@ -137,8 +138,7 @@ pub(crate) async fn update(mut call: Call) -> Result<Answer, Problem> {
 /// `POST /api/v1/tokens/{id}/rotate`.
 pub(crate) async fn rotate(mut call: Call) -> Result<Answer, Problem> {
     let Rotate { grace_seconds, key } = call.json().await?;
-    let grace = grace_seconds.map(|seconds| Duration::from_secs(seconds.into()));
-    let how = Rotation { grace, key: key.map(Key::text) };
+    let how = Rotation { grace: grace_seconds.unwrap_or_default(), key: key.map(Key::text) };
     let done = call.hub().credentials().rotate(&call.param("id")?, how, call.principal()?).await?;
     with(&done.value, "token", done.secret)
 }
@@ -150,7 +150,8 @@ pub(crate) async fn revoke(mut call: Call) -> Result<Answer, Problem> {
 }
 
 /// `POST /api/v1/tickets`.
-pub(crate) async fn ticket(call: Call) -> Result<Answer, Problem> {
+pub(crate) async fn ticket(mut call: Call) -> Result<Answer, Problem> {
+    let Nothing {} = call.json().await?;
     let who = call.who.as_ref().ok_or_else(|| malformed("a token is needed"))?;
     let (ticket, until) = call.gate.tickets.issue(who, call.now, call.hub().clock().mono())?;
     Ok(Answer::data(&json!({"ticket": ticket, "expiresAt": until.to_string()}))?.created())

@@ -5,9 +5,12 @@
 
 use std::collections::HashMap;
 
-use async_graphql::parser::{
-    parse_query,
-    types::{ExecutableDocument, OperationType, Selection, SelectionSet},
+use async_graphql::{
+    Pos,
+    parser::{
+        self, parse_query,
+        types::{ExecutableDocument, OperationType, Selection, SelectionSet},
+    },
 };
 use nexus_core::problem::{Code, Problem};
 
@@ -33,17 +36,41 @@ pub(super) struct Admitted {
     pub(super) kind: Option<OperationType>,
 }
 
+/// Why a document is not run, and where in it that shows.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    /// Why.
+    pub(super) problem: Problem,
+    /// Lines and columns, the most telling first.
+    pub(super) at: Vec<Pos>,
+}
+
+impl From<Problem> for Unfit {
+    fn from(problem: Problem) -> Self {
+        Self { problem, at: Vec::new() }
+    }
+}
+
+/// The parser's refusal in one line. It draws the place over several; what it says stands in the last.
+fn unreadable(error: &parser::Error) -> Unfit {
+    let at: Vec<Pos> = error.positions().collect();
+    let drawn = error.to_string();
+    let last = drawn.lines().next_back().unwrap_or_default().trim();
+    let said = last.strip_prefix("= ").unwrap_or(last).replace('_', " ");
+    let place = at.first().map(|pos| format!(" at line {}, column {}", pos.line, pos.column)).unwrap_or_default();
+    Unfit { problem: Problem::new(Code::Malformed, format!("the document can't be read{place}: {said}")), at }
+}
+
 /// Parses and measures `text`. `operation` is the name of the one to run.
-pub(super) fn admit(text: &str, operation: Option<&str>) -> Result<Admitted, Problem> {
-    let large = |what: String| Problem::new(Code::TooLarge, what);
+pub(super) fn admit(text: &str, operation: Option<&str>) -> Result<Admitted, Unfit> {
+    let large = |what: String| Unfit::from(Problem::new(Code::TooLarge, what));
     if text.len() > DOCUMENT_BYTES {
         return Err(large(format!("the document is larger than {DOCUMENT_BYTES} bytes")));
     }
     if brackets(text) > BRACKETS {
         return Err(large(format!("the document is nested too deep: at most {DEPTH} levels of fields are possible")));
     }
-    let document = parse_query(text)
-        .map_err(|error| Problem::new(Code::Malformed, format!("the document can't be read: {error}")))?;
+    let document = parse_query(text).map_err(|error| unreadable(&error))?;
     if document.operations.iter().count() + document.fragments.len() > DEFINITIONS {
         return Err(large(format!("the document has more than {DEFINITIONS} operations and fragments")));
     }
@@ -200,7 +227,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> (Code, String) {
-        let problem = admit(text, None).expect_err("must be refused");
+        let problem = admit(text, None).expect_err("must be refused").problem;
         (problem.code, problem.message)
     }
 
@@ -245,6 +272,22 @@ mod tests {
         assert_eq!(refused(&format!("{{a}} {fragments}")).0, Code::TooLarge);
         assert_eq!(refused("{").0, Code::Malformed);
         assert_eq!(refused("").0, Code::Malformed);
+    }
+
+    #[test]
+    fn what_can_not_be_read_is_told_in_one_line_with_its_place() {
+        for (text, line, column) in [
+            ("{", 1, 2),
+            ("", 1, 1),
+            ("{ health { status }\n  state(key: }", 2, 14),
+            ("query A {a} query A {b}", 1, 13),
+        ] {
+            let unfit = admit(text, None).expect_err(text);
+            assert_eq!(unfit.at.first(), Some(&Pos { line, column }), "{text}: {unfit:?}");
+            let message = &unfit.problem.message;
+            assert!(message.contains(&format!("at line {line}, column {column}: ")), "{message}");
+            assert!(!message.contains('\n') && !message.contains("-->") && !message.ends_with(": "), "{message}");
+        }
     }
 
     #[test]

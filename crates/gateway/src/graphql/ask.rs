@@ -9,6 +9,7 @@ use nexus_core::{
 };
 use nexus_engine::Hub;
 
+use super::admission::Unfit;
 use crate::{error, gate::Gate, identity::Presented};
 
 /// What every resolver knows of its request.
@@ -54,9 +55,10 @@ pub(super) fn refusal(problem: &Problem) -> Error {
 }
 
 /// A problem as an error of a whole request.
-pub(super) fn refused(problem: &Problem) -> ServerError {
-    let mut error = ServerError::new(problem.message.clone(), None);
-    error.extensions = Some(extensions(problem));
+pub(super) fn refused(why: &Unfit) -> ServerError {
+    let mut error = ServerError::new(why.problem.message.clone(), None);
+    error.extensions = Some(extensions(&why.problem));
+    error.locations.clone_from(&why.at);
     error
 }
 
@@ -80,8 +82,8 @@ pub(super) fn label(errors: &mut [ServerError]) {
     for error in errors {
         let values = error.extensions.get_or_insert_default();
         if values.get("code").is_none() {
-            // The library says its limits in these words only.
-            let large = matches!(error.message.as_str(), "Query is too complex." | "Query is nested too deep.");
+            // The library says its limit in these words only.
+            let large = error.message == "Query is nested too deep.";
             let code = if large { Code::TooLarge } else { Code::Invalid };
             values.set("code", code.as_str());
             values.set("retryable", false);

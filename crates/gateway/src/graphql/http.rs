@@ -27,11 +27,11 @@ pub(crate) async fn post(mut call: Call) -> Result<Answer, Problem> {
     let asked: Asked = call.json().await?;
     let who = call.who.clone().ok_or_else(needed)?;
     let response = match asked.prepare() {
-        Ok(Ready { kind: OperationType::Subscription, .. }) => refuse(&only_by_socket()),
+        Ok(Ready { kind: OperationType::Subscription, .. }) => refuse(only_by_socket()),
         Ok(ready) => answer(&call.gate, who, ready).await,
-        Err(problem) => {
-            call.gate.metrics.refused(problem.code);
-            refuse(&problem)
+        Err(unfit) => {
+            call.gate.metrics.refused(unfit.problem.code);
+            refuse(unfit)
         }
     };
     written(&response)
@@ -68,13 +68,13 @@ async fn question(call: Call) -> Result<Answer, Problem> {
         variables,
     };
     let response = match asked.prepare() {
-        Ok(Ready { kind: OperationType::Subscription, .. }) => refuse(&only_by_socket()),
+        Ok(Ready { kind: OperationType::Subscription, .. }) => refuse(only_by_socket()),
         // A link must not change anything.
         Ok(Ready { kind: OperationType::Mutation, .. }) => return Err(malformed("a mutation is sent by POST")),
         Ok(ready) => answer(&call.gate, who, ready).await,
-        Err(problem) => {
-            call.gate.metrics.refused(problem.code);
-            refuse(&problem)
+        Err(unfit) => {
+            call.gate.metrics.refused(unfit.problem.code);
+            refuse(unfit)
         }
     };
     written(&response)

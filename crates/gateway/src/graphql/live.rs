@@ -46,6 +46,7 @@ impl Live {
         };
         let narrowed = Narrowed::live(names.iter().map(String::as_str)).map_err(|p| refusal(&p))?;
         let sight = Sight::of(&ask.who.principal);
+        sight.permit(narrowed.filters()).map_err(|p| refusal(&p))?;
         let gate = std::sync::Arc::clone(&ask.gate);
         let follower = ask.hub().tail().follow(start);
         let batches = futures_util::stream::unfold(follower, |mut follower| async move {
@@ -59,7 +60,7 @@ impl Live {
                 }
                 Batch::Gap { from, to, reason } => {
                     gate.metrics.gap();
-                    vec![Err(gap(from, to, reason))]
+                    vec![Err(gap(from, to, &reason))]
                 }
             };
             futures_util::stream::iter(items)
@@ -67,9 +68,9 @@ impl Live {
     }
 }
 
-/// Events that can't be had any more, as an error of the stream.
+/// Events that are not sent, as an error of the stream.
 pub(super) fn gap(from: u64, to: u64, reason: &str) -> async_graphql::Error {
-    let mut error = refusal(&Problem::new(Code::Unavailable, format!("events {from} to {to} are missing: {reason}")));
+    let mut error = refusal(&Problem::new(Code::Unavailable, format!("events {from} to {to} were not sent: {reason}")));
     if let Some(values) = &mut error.extensions {
         values.set("code", "GAP");
         values.set("retryable", false);

@@ -2,11 +2,11 @@
 
 use async_graphql::{Response, ServerError};
 use bytes::Bytes;
-use nexus_core::{json, limits::JSON_DEPTH, problem::Problem};
+use nexus_core::{json, limits::JSON_DEPTH};
 use serde::Deserialize;
 use serde_json::{Value, json as object};
 
-use super::run::Asked;
+use super::{admission::Unfit, run::Asked};
 use crate::stream::wire::End;
 
 /// The name of the protocol.
@@ -101,8 +101,8 @@ pub(super) fn error(id: &str, errors: &[ServerError]) -> String {
 }
 
 /// The same for a refusal of ours.
-pub(super) fn refusal(id: &str, problem: &Problem) -> String {
-    error(id, &[super::ask::refused(problem)])
+pub(super) fn refusal(id: &str, why: &Unfit) -> String {
+    error(id, &[super::ask::refused(why)])
 }
 
 /// An operation has no more answers.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    admission::{Admitted, admit},
+    admission::{Admitted, Unfit, admit},
     ask::{Ask, label, refused},
 };
 use crate::{gate::Gate, identity::Presented};
@@ -44,7 +44,7 @@ pub(super) struct Ready {
 
 impl Asked {
     /// Parses and measures it.
-    pub(super) fn prepare(self) -> Result<Ready, Problem> {
+    pub(super) fn prepare(self) -> Result<Ready, Unfit> {
         let name = self.operation_name.filter(|name| !name.is_empty());
         let Admitted { document, kind } = admit(&self.query, name.as_deref())?;
         let mut request = Request::new(self.query);
@@ -57,8 +57,8 @@ impl Asked {
 }
 
 /// An answer that is a refusal.
-pub(super) fn refuse(problem: &Problem) -> Response {
-    Response::from_errors(vec![refused(problem)])
+pub(super) fn refuse(why: impl Into<Unfit>) -> Response {
+    Response::from_errors(vec![refused(&why.into())])
 }
 
 /// Runs a request on behalf of `who`.
@@ -95,11 +95,11 @@ async fn change(gate: Arc<Gate>, request: Request) -> Response {
         // The receiver is gone when the caller is.
         drop(to.send(labelled(schema.execute(request).await)));
     });
-    answer.await.unwrap_or_else(|_| refuse(&Problem::new(Code::Internal, "the request was not finished")))
+    answer.await.unwrap_or_else(|_| refuse(Problem::new(Code::Internal, "the request was not finished")))
 }
 
 fn late() -> Response {
-    refuse(&Problem::new(Code::Timeout, format!("the query took longer than {} s", QUERY_TIME.as_secs())))
+    refuse(Problem::new(Code::Timeout, format!("the query took longer than {} s", QUERY_TIME.as_secs())))
 }
 
 fn labelled(mut response: Response) -> Response {

@@ -27,7 +27,10 @@ use super::{
 use crate::{
     gate::Gate,
     identity::{self, Presented},
-    stream::wire::{End, Heard, Pulse, Socket, close, heard, send},
+    stream::{
+        ending::Ending,
+        wire::{End, Heard, Pulse, Socket, close, heard, send},
+    },
 };
 
 /// Time for `connection_init`; then the socket is closed.
@@ -48,6 +51,7 @@ struct Operation {
 pub(super) struct Session {
     gate: Arc<Gate>,
     who: Option<Presented>,
+    ending: Ending,
     ready: bool,
     operations: Vec<Operation>,
     turn: usize,
@@ -61,7 +65,8 @@ impl Session {
     pub(super) fn new(gate: Arc<Gate>, who: Option<Presented>) -> Self {
         let sent = gate.metrics.frames("graphql");
         let (operations, bucket) = (Vec::new(), Bucket::default());
-        Self { gate, who, ready: false, operations, turn: 0, bucket, over_rate: 0, sent }
+        let ending = Ending::of(&gate.hub, who.as_ref());
+        Self { gate, who, ending, ready: false, operations, turn: 0, bucket, over_rate: 0, sent }
     }
 
     /// Runs until either side ends it.
@@ -93,6 +98,7 @@ impl Session {
                 }
                 answer = next(&mut self.operations, &mut self.turn) => self.on_answer(socket, answer).await,
                 ping = pulse.next() => self.on_tick(socket, ping).await,
+                ended = self.ending.passed() => Err(ended),
                 Ok(()) = changes.changed() => self.on_change(),
                 () = init.as_mut(), if !self.ready => Err(self.no_init()),
                 () = stopping.cancelled() => Err(End::Stopping),
@@ -119,7 +125,9 @@ impl Session {
         if !who.renew(&self.gate.hub) {
             return Err(End::TokenEnded);
         }
-        if before == who.principal { Ok(()) } else { Err(End::ScopeLost) }
+        self.ending.renew(&self.gate.hub, self.who.as_ref());
+        let who = self.who.as_ref().map(|who| &who.principal);
+        if Some(&before) == who { Ok(()) } else { Err(End::ScopeLost) }
     }
 
     async fn on_tick(&mut self, socket: &mut Socket, ping: Result<bool, End>) -> Result<(), End> {
@@ -128,6 +136,7 @@ impl Session {
     }
 
     async fn on_text(&mut self, socket: &mut Socket, text: Bytes) -> Result<(), End> {
+        self.ending.check()?;
         let over = self.bucket.take(self.gate.config.frame_rate, self.gate.hub.clock().mono()).is_err();
         match protocol::parse(&text)? {
             _ if over && self.over_rate >= PATIENCE => Err(End::TooFast),
@@ -135,7 +144,7 @@ impl Session {
                 self.over_rate += 1;
                 self.gate.metrics.refused(Code::RateLimited);
                 let message = format!("more than {} frames", self.gate.config.frame_rate);
-                self.say(socket, protocol::refusal(&id, &Problem::new(Code::RateLimited, message))).await
+                self.say(socket, protocol::refusal(&id, &Problem::new(Code::RateLimited, message).into())).await
             }
             message => {
                 self.over_rate = if over { self.over_rate + 1 } else { 0 };
@@ -171,6 +180,7 @@ impl Session {
                 self.gate.metrics.refused(problem.code);
                 End::Breach(4401, format!("Unauthorized: {}", problem.message))
             })?);
+            self.ending.renew(&self.gate.hub, self.who.as_ref());
         }
         if self.who.is_none() {
             return Err(End::Breach(4401, "Unauthorized: send {\"token\"} with connection_init".to_owned()));
@@ -191,7 +201,7 @@ impl Session {
             asked.prepare()
         } else {
             let message = format!("one socket has at most {GRAPHQL_OPERATIONS} operations at once");
-            Err(Problem::new(Code::TooLarge, message))
+            Err(Problem::new(Code::TooLarge, message).into())
         };
         match ready {
             Ok(ready) => {
@@ -199,15 +209,16 @@ impl Session {
                 self.operations.push(Operation { id, answers, began: false });
                 Ok(None)
             }
-            Err(problem) => {
-                self.gate.metrics.refused(problem.code);
-                Ok(Some(protocol::refusal(&id, &problem)))
+            Err(unfit) => {
+                self.gate.metrics.refused(unfit.problem.code);
+                Ok(Some(protocol::refusal(&id, &unfit)))
             }
         }
     }
 
     /// Writes an answer, and with it what else is ready in this round.
     async fn on_answer(&mut self, socket: &mut Socket, first: (usize, Option<Response>)) -> Result<(), End> {
+        self.ending.check()?;
         let mut frames = Vec::new();
         self.take(first, &mut frames);
         while frames.len() < ROUND {

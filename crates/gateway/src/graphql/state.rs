@@ -269,7 +269,7 @@ impl StateLive {
                 }
                 Batch::Gap { from, to, reason } => {
                     gate.metrics.gap();
-                    vec![Err(gap(from, to, reason))]
+                    vec![Err(gap(from, to, &reason))]
                 }
             };
             futures_util::stream::iter(items)

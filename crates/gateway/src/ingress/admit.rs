@@ -6,6 +6,7 @@ use nexus_core::{
     cloudevents::ORIGINAL_SOURCE,
     event::{NewEvent, Once},
     limits::{ATTRIBUTES_BYTES, EVENT_DATA_BYTES, ID_BYTES, IDEMPOTENCY_WINDOW},
+    own,
     problem::{Code, Problem},
     time::Timestamp,
     topic::Topic,
@@ -99,10 +100,7 @@ pub(crate) fn finish(
     draft: Draft,
     lineage: &Lineage,
 ) -> Result<NewEvent, Problem> {
-    if nexus_services::state::is_own_topic(draft.topic.as_str()) {
-        let message = format!("{} is said by the state store alone; write to PUT /state/{{key}}", draft.topic);
-        return Err(Problem::new(Code::Forbidden, message));
-    }
+    own::refuse(&draft.topic)?;
     if draft.data.len() > EVENT_DATA_BYTES {
         let message = format!("the payload has {} bytes; at most {EVENT_DATA_BYTES} are allowed", draft.data.len());
         return Err(Problem::new(Code::TooLarge, message));

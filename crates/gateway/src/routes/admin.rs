@@ -177,7 +177,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .audit(Audit::Writes("replay.started"))
         .takes(&[json("NewReplay")])
         .gives(json("Replay"))
-        .creates(),
+        .creates_or_finds(),
     route(Method::GET, "/api/v1/replays", "list_replays", |c| Box::pin(replays::list(c)))
         .about("Replays", "Replays with their progress")
         .may("subscriptions:read")

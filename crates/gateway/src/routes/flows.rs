@@ -59,7 +59,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .audit(Audit::Writes("flow.published"))
         .takes(DOCUMENT)
         .gives(json("Flow"))
-        .creates(),
+        .creates_or_finds(),
     route(Method::POST, "/api/v1/flows/check", "check_flow", |c| Box::pin(flows::check(c)))
         .about(GROUP, "Check a document as publishing does, and change nothing")
         .may("flows:read")
@@ -107,7 +107,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .query(START)
         .takes(&[json("NewRun")])
         .gives(json("Run"))
-        .creates(),
+        .creates_or_finds(),
     route(Method::GET, "/api/v1/runs", "list_runs", |c| Box::pin(flows::runs(c)))
         .about(GROUP, "Runs, the newest first, and what each waits for")
         .may("flows:read")
@@ -137,7 +137,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .audit(Audit::Writes("flow.run_resumed"))
         .gives(json("Run")),
     route(Method::POST, "/api/v1/runs/{id}/retry", "retry_run", |c| Box::pin(flows::retry(c)))
-        .about(GROUP, "Have a faulted run do the failed task again, or the task named: one around it or before it")
+        .about(GROUP, "Have a faulted run do the failed task again, or the task named: one around it or before it, by its name or its place")
         .may("flows:run")
         .audit(Audit::Writes("flow.run_retried"))
         .takes(&[json("RetryRun")])

@@ -17,6 +17,15 @@ const INVOKE: &[Param] = &[
     Param { name: "key", about: "the same key goes to the same instance (means consistent_hash)" },
     Param { name: "idempotent", about: "true: a repeat does no harm, so that another instance may be tried" },
 ];
+const INVOKE_HEADERS: &[Param] = &[
+    Param { name: "X-Nexus-Timeout", about: "as timeout, which comes first" },
+    Param { name: "X-Nexus-Strategy", about: "as strategy; it comes first" },
+    Param { name: "X-Nexus-Key", about: "as key, which comes first" },
+    Param { name: "Idempotency-Key", about: "passed on; a repeat does no harm, so that another instance may be tried" },
+    Param { name: "X-Correlation-ID", about: "what the call belongs to, passed on" },
+    Param { name: "X-Nexus-Depth", about: "steps of cause and effect so far, 0 to 255; passed on with one more" },
+    Param { name: "traceparent", about: "the trace that the call belongs to, passed on" },
+];
 
 /// The routes.
 pub(crate) static ROUTES: &[Route] = &[
@@ -33,9 +42,9 @@ pub(crate) static ROUTES: &[Route] = &[
         .audit(Audit::Writes("service.registered"))
         .takes(&[json("NewService")])
         .gives(json("Service"))
-        .creates(),
+        .creates_or_finds(),
     route(Method::GET, "/services/{name}", "get_service", |c| Box::pin(services::get(c)))
-        .about("Services", "The instance of this id, or the best of this name, with all of them")
+        .about("Services", "The best instance of this name (or the one of this id), with all of them")
         .may("services:read")
         .bare()
         .gives(json("FoundService")),
@@ -60,6 +69,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .rate(Rate::Publish)
         .audit(Audit::Transient)
         .query(INVOKE)
+        .headers(INVOKE_HEADERS)
         .takes(&[json("Anything")])
         .gives(json("Anything")),
 ];

@@ -52,7 +52,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .creates(),
     route(Method::POST, "/api/v1/commands", "command", |c| Box::pin(commands::execute(c)))
         .about("Commands", "Ask for something to be done, once: the same correlationId gives the same answer for a day")
-        .may("commands")
+        .auth(Auth::OwnOr("commands"))
         .audit(Audit::Commands)
         .takes(&[json("Command")]),
 ];

@@ -1,5 +1,6 @@
 //! Bodies of services, state, tokens and commands.
 
+use nexus_engine::tokens::Grace;
 use nexus_services::{
     registry::LONGEST_TTL,
     state::{CONFIRM_WITHIN_SECONDS, LONGEST_TTL_SECONDS},
@@ -254,7 +255,11 @@ pub(super) fn credentials() -> Vec<(&'static str, Value)> {
             object(
                 &[],
                 &[
-                    ("graceSeconds", json!({"type": "integer", "minimum": 0, "default": 60})),
+                    (
+                        "graceSeconds",
+                        json!({"type": "integer", "minimum": 0, "maximum": Grace::MOST_SECONDS, "default": 60,
+                            "description": "how long the old one goes on"}),
+                    ),
                     (
                         "key",
                         json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"}),

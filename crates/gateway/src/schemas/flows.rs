@@ -28,6 +28,7 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("updated_at", time()),
         ("document", json!({"type": "object", "description": "the document; not in lists"})),
         ("form", nullable(&list(form_field()))),
+        ("warnings", list(named("FlowWarning"))),
     ];
     let times = object(
         &["count", "p50_ms", "p95_ms"],
@@ -62,7 +63,14 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
                 ],
             ),
         ),
-        ("FlowChecked", object(&["valid", "flow"], &[("valid", yes_no()), ("flow", text())])),
+        (
+            "FlowChecked",
+            object(
+                &["valid", "flow"],
+                &[("valid", yes_no()), ("flow", text()), ("warnings", list(named("FlowWarning")))],
+            ),
+        ),
+        ("FlowWarning", object(&["path", "message"], &[("path", text()), ("line", whole()), ("message", text())])),
         ("FlowReport", object(&["flow", "runs", "by_status", "run", "tasks"], &report)),
     ];
     flows.into_iter().chain(runs()).chain(looking_back()).collect()
@@ -119,8 +127,10 @@ fn runs() -> Vec<(&'static str, Value)> {
     let error = [("type", text()), ("status", whole()), ("title", text()), ("detail", text()), ("instance", text())];
     let waiting = [
         ("task", text()),
-        ("for", one_of(&["time", "retry", "call", "events", "flow", "resume", "approval"])),
+        ("for", one_of(&["time", "retry", "call", "events", "flow", "resume", "turn", "approval"])),
         ("until", time()),
+        ("since", time()),
+        ("run", json!({"type": "string", "description": "of a turn: the run that has the key"})),
     ];
     let step = [
         ("task", text()),
@@ -133,7 +143,13 @@ fn runs() -> Vec<(&'static str, Value)> {
     vec![
         ("FlowError", object(&["type", "status"], &error)),
         ("NewRun", object(&[], &[("input", any())])),
-        ("RetryRun", object(&[], &[("task", text())])),
+        (
+            "RetryRun",
+            object(
+                &[],
+                &[("task", json!({"type": "string", "description": "its name, or its place such as /do/0/pay"}))],
+            ),
+        ),
         ("Run", object(&["id", "flow", "version", "status", "trigger", "created_at", "waiting_for"], &run)),
         ("RunList", list(named("Run"))),
         ("Waiting", object(&["task", "for"], &waiting)),

@@ -183,7 +183,7 @@ pub(crate) fn about(problem: &Problem, what: &About) -> String {
     json!({"type": "error", "code": problem.code.as_str(), "message": problem.message, name: value}).to_string()
 }
 
-/// Events that can't be had any more.
+/// Events that are not sent.
 pub(crate) fn gap(dialect: Dialect, from: Seq, to: Seq, reason: &str, now: Timestamp) -> String {
     match dialect {
         Dialect::Neo => json!({"status": "gap", "from": from, "to": to, "message": reason}),

@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 use super::{
     Dialect, Sight, alias,
     consuming::{About, Came, Consuming},
+    ending::Ending,
     frame_in::{self, Asked, Refused},
     frame_out,
     watch::Keys,
@@ -95,6 +96,7 @@ impl CatchUp {
 pub(crate) struct Session {
     gate: Arc<Gate>,
     who: Presented,
+    ending: Ending,
     sight: Sight,
     subs: Vec<Sub>,
     live: Option<Follower>,
@@ -110,8 +112,10 @@ impl Session {
     pub(crate) fn new(gate: Arc<Gate>, who: Presented, subs: Vec<Sub>, since: Start) -> Self {
         let sight = Sight::of(&who.principal);
         let sent = gate.metrics.frames("websocket");
+        let ending = Ending::of(&gate.hub, Some(&who));
         let mut session = Self {
             gate,
+            ending,
             who,
             sight,
             subs: Vec::new(),
@@ -158,6 +162,7 @@ impl Session {
                 },
                 came = self.consuming.next() => self.on_delivery(socket, came).await,
                 ping = pulse.next() => self.on_tick(socket, ping).await,
+                ended = self.ending.passed() => Err(ended),
                 Ok(()) = changes.changed() => self.on_change(),
                 () = stopping.cancelled() => Err(End::Stopping),
             };
@@ -179,6 +184,7 @@ impl Session {
         if !self.who.renew(&self.gate.hub) {
             return Err(End::TokenEnded);
         }
+        self.ending.renew(&self.gate.hub, Some(&self.who));
         let saw = !self.sight.is_blind();
         self.sight = Sight::of(&self.who.principal);
         let lost = saw && self.sight.is_blind();
@@ -186,6 +192,7 @@ impl Session {
     }
 
     async fn on_text(&mut self, socket: &mut Socket, text: Bytes) -> Result<(), End> {
+        self.ending.check()?;
         let asked = frame_in::parse(&text);
         // Whoever settles what it was handed is as fast as the hub is: that must not count against it.
         let settling = match &asked {
@@ -235,6 +242,7 @@ impl Session {
 
     /// Hands deliveries over. What does not reach the client is given back when the session ends.
     async fn on_delivery(&mut self, socket: &mut Socket, came: Came) -> Result<(), End> {
+        self.ending.check()?;
         match came {
             Came::Taken(taken) => {
                 let frames: Vec<Message> = taken.iter().map(|t| text(consume::frame(t).into())).collect();
@@ -292,6 +300,7 @@ impl Session {
             let message = format!("{} lacks the scope events:read", self.who.principal.name);
             return Err(Problem::new(Code::Forbidden, message));
         }
+        self.sight.permit(subs.iter().map(|sub| &sub.filter))?;
         self.add(subs, since)
     }
 
@@ -352,6 +361,7 @@ impl Session {
     }
 
     async fn on_batch(&mut self, socket: &mut Socket, batch: Batch) -> Result<(), End> {
+        self.ending.check()?;
         // While something is in the past only that cursor runs, and only its subscriptions are served.
         let past = self.past.front();
         let (subs, until) = past.map_or((&self.subs, Seq::MAX), |p| (&p.subs, p.until));
@@ -367,7 +377,7 @@ impl Session {
                 let now = self.gate.hub.clock().now();
                 for dialect in [Dialect::Neo, Dialect::Core, Dialect::Kyros] {
                     if subs.iter().any(|sub| sub.dialect == dialect) {
-                        frames.push(text(frame_out::gap(dialect, from, to, reason, now).into()));
+                        frames.push(text(frame_out::gap(dialect, from, to, &reason, now).into()));
                     }
                 }
             }

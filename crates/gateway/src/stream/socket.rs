@@ -18,7 +18,7 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    Dialect, parse_since,
+    Dialect, Sight, parse_since,
     session::{Session, Sub},
     since_form,
     wire::Socket,
@@ -51,6 +51,7 @@ pub(crate) async fn everything(call: Call) -> Result<Answer, Problem> {
     if filters.is_empty() {
         filters = TopicFilter::parse(">").into_iter().collect();
     }
+    Sight::of(call.principal()?).permit(&filters)?;
     let subs = filters.into_iter().map(|filter| Sub::topics(Dialect::Kyros, filter)).collect();
     upgrade(call, subs, since)
 }

@@ -12,7 +12,9 @@ use nexus_engine::tail::{Batch, Entry, Follower, Start};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::watch;
 
-use super::{Sight, alias, frame_out, parse_since, since_form, socket::filters, watch::Keys, wire::End};
+use super::{
+    Sight, alias, ending::Ending, frame_out, parse_since, since_form, socket::filters, watch::Keys, wire::End,
+};
 use crate::{
     answer::{Answer, Body},
     call::Call,
@@ -34,6 +36,7 @@ pub(crate) enum Wants {
 struct Feed {
     gate: Arc<Gate>,
     who: Presented,
+    ending: Ending,
     sight: Sight,
     wants: Wants,
     follower: Follower,
@@ -73,11 +76,13 @@ pub(crate) fn start(call: Call, query: &Query, wants: Wants) -> Result<Answer, P
     };
     let who = call.who.clone().ok_or_else(|| Problem::new(Code::Unauthenticated, "a token is needed"))?;
     let sight = Sight::of(&who.principal);
-    if let Wants::Changes(keys) = &wants {
-        keys.permit(&sight)?;
-    } else if sight.is_blind() {
-        let message = format!("{} lacks the scope events:read", who.principal.name);
-        return Err(Problem::new(Code::Forbidden, message));
+    match &wants {
+        Wants::Changes(keys) => keys.permit(&sight)?,
+        Wants::Topics(_) if sight.is_blind() => {
+            let message = format!("{} lacks the scope events:read", who.principal.name);
+            return Err(Problem::new(Code::Forbidden, message));
+        }
+        Wants::Topics(filters) => sight.permit(filters)?,
     }
     let Some(counted) = call.gate.metrics.stream("sse", call.gate.config.sockets) else {
         return Err(Problem::new(Code::Unavailable, "too many streams are open; try again later"));
@@ -87,6 +92,7 @@ pub(crate) fn start(call: Call, query: &Query, wants: Wants) -> Result<Answer, P
     // The token may have been changed since the door looked at it.
     changes.mark_changed();
     let feed = Feed {
+        ending: Ending::of(call.hub(), Some(&who)),
         who,
         sight,
         wants,
@@ -131,6 +137,7 @@ impl Feed {
                     if !self.who.renew(&self.gate.hub) {
                         return self.end(End::TokenEnded);
                     }
+                    self.ending.renew(&self.gate.hub, Some(&self.who));
                     // One that may read state only never saw events; what it may not see any more is left out.
                     let saw = !self.sight.is_blind();
                     self.sight = Sight::of(&self.who.principal);
@@ -139,8 +146,12 @@ impl Feed {
                     }
                     continue;
                 }
+                ended = self.ending.passed() => return self.end(ended),
                 () = stopping.cancelled() => return self.end(End::Stopping),
             };
+            if let Err(ended) = self.ending.check() {
+                return self.end(ended);
+            }
             let Ok(batch) = batch else { return Some(Bytes::from_static(b": alive\n\n")) };
             if let Some(chunk) = self.render(&batch?) {
                 return Some(chunk);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
+use futures_util::{SinkExt, StreamExt};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
     time::{Interval, MissedTickBehavior},
 };
 use tokio_tungstenite::{
@@ -204,12 +204,72 @@ pub(crate) async fn close(mut socket: Socket, end: &End) {
         return;
     };
     let frame = CloseFrame { code, reason: Utf8Bytes::from(reason) };
-    let farewell = async {
-        socket.close(Some(frame)).await.ok()?;
-        let stream = socket.get_mut();
-        let mut rest = [0u8; 4096];
-        while stream.read(&mut rest).await.ok()? > 0 {}
-        Some(())
-    };
-    let _ = tokio::time::timeout(LINGER, farewell).await;
+    let _ = tokio::time::timeout(LINGER, farewell(&mut socket, frame)).await;
+}
+
+/// Says goodbye and waits until the client has said it too, which is when the connection ends. Where frames can't be read
+/// any more, as one was none, it is over when the client hangs up: what it sent is read away.
+async fn farewell<S>(socket: &mut WebSocketStream<S>, frame: CloseFrame) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    socket.close(Some(frame)).await?;
+    while let Some(Ok(message)) = socket.next().await {
+        if matches!(message, Message::Close(_)) {
+            return Ok(());
+        }
+    }
+    let mut rest = [0u8; 4096];
+    while socket.get_mut().read(&mut rest).await? > 0 {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    const FRAME: CloseFrame = CloseFrame { code: CloseCode::Policy, reason: Utf8Bytes::from_static("enough") };
+
+    /// Nothing here waits for a time: what does not end by itself is a test that hangs.
+    async fn within<F: Future>(future: F) -> F::Output {
+        tokio::time::timeout(Duration::from_secs(60), future).await.expect("it ends by itself")
+    }
+
+    #[tokio::test]
+    async fn a_goodbye_that_is_answered_ends_at_once_whatever_was_still_on_its_way() {
+        let (ours, theirs) = tokio::io::duplex(4096);
+        let mut hub = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        let mut client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        client.send(Message::text("one more thing")).await.expect("sent");
+        // It stays connected until the hub is done.
+        let answering = async {
+            let said = client.next().await.expect("a frame").expect("no error");
+            assert_eq!(said, Message::Close(Some(FRAME)));
+            let _ = client.flush().await;
+        };
+        let (ended, ()) = within(futures_util::future::join(farewell(&mut hub, FRAME), answering)).await;
+        ended.expect("heard");
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn after_what_is_no_frame_it_ends_when_the_client_hangs_up() {
+        let (ours, mut theirs) = tokio::io::duplex(4096);
+        let mut hub = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        // Unmasked, which no client may be.
+        theirs.write_all(&[0x81, 0x02, b'h', b'i']).await.expect("written");
+        assert!(matches!(within(hub.next()).await, Some(Err(Error::Protocol(_)))));
+        let hanging_up = async {
+            let mut head = [0u8; 4];
+            theirs.read_exact(&mut head).await.expect("the close frame");
+            assert_eq!(&head, &[0x88, 8, 0x03, 0xf0], "1008");
+            theirs.write_all(&[0xff; 100]).await.expect("written");
+            drop(theirs);
+        };
+        let (ended, ()) = within(futures_util::future::join(farewell(&mut hub, FRAME), hanging_up)).await;
+        ended.expect("read away");
+    }
 }

@@ -164,6 +164,68 @@ async fn raw_nonsense_and_oversized_heads_end_the_connection_and_nothing_else() 
 }
 
 #[tokio::test]
+async fn a_request_of_two_readings_is_refused_and_so_is_a_packed_body() {
+    let rig = Rig::new().await;
+    let bearer = format!("authorization: Bearer {}\r\n", rig.admin);
+    let get = async |heads: &str| {
+        let text = format!("GET /api/v1/sources HTTP/1.1\r\n{heads}connection: close\r\n\r\n");
+        rig.raw(text.as_bytes()).await
+    };
+    let good = get(&format!("host: a\r\n{bearer}")).await;
+    assert!(good.starts_with("HTTP/1.1 200"), "{good}");
+    for (heads, word) in [
+        (bearer.clone(), "the Host header is missing"),
+        (format!("host: a\r\nhost: b\r\n{bearer}"), "2 Host headers"),
+        (format!("host: a\r\n{bearer}{bearer}"), "2 Authorization headers"),
+    ] {
+        let refused = get(&heads).await;
+        assert!(refused.starts_with("HTTP/1.1 400") && refused.contains(word), "{refused}");
+        assert!(refused.contains("x-request-id"), "{refused}");
+    }
+    let bearer = format!("Bearer {}", rig.admin);
+    let post = async |coding: &str| {
+        let headers =
+            [("authorization", bearer.as_str()), ("content-type", "application/json"), ("content-encoding", coding)];
+        rig.send("POST", "/events/a.b", &headers, br#"{"payload":1}"#).await
+    };
+    assert_eq!(post("identity").await.status, 200);
+    for coding in ["gzip", "identity, br"] {
+        let refused = post(coding).await;
+        assert_eq!(refused.refusal(), (415, "UNSUPPORTED_MEDIA_TYPE"), "{}", refused.text);
+        assert!(refused.text.contains("send the body as it is"), "{}", refused.text);
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_refused_where_its_fields_mean_nothing() {
+    let rig = Rig::new().await;
+    let service = json!({"id": "billing-1", "name": "billing", "host": "127.0.0.1", "port": 9});
+    assert_eq!(rig.api("POST", "/services", service.clone()).await.status, 201);
+    assert_eq!(rig.api("POST", "/services", service).await.status, 200, "updated");
+    let beat = rig.api("POST", "/services/billing-1/heartbeat", json!({"foo": 1})).await;
+    assert_eq!(beat.refusal(), (422, "INVALID"), "{}", beat.text);
+    assert_eq!(rig.api("POST", "/services/billing-1/heartbeat", json!({})).await.status, 200);
+    let ticket = rig.api("POST", "/api/v1/tickets", json!({"x": 1})).await;
+    assert_eq!(ticket.refusal(), (422, "INVALID"), "{}", ticket.text);
+    assert_eq!(rig.api("POST", "/api/v1/tickets", Value::Null).await.status, 201);
+    for sent in ["?timeout=10h", "?timeout=301s"] {
+        let refused = rig.api("POST", &format!("/services/billing/invoke{sent}"), json!({})).await;
+        assert_eq!(refused.refusal(), (422, "INVALID"), "{}", refused.text);
+        assert!(refused.text.contains("at most 300s"), "{}", refused.text);
+    }
+    let far = json!({"name": "x", "scopes": ["events:read"], "expiresAt": "9999-12-31T23:59:59Z"});
+    let refused = rig.api("POST", "/api/v1/tokens", far).await;
+    assert!(refused.text.contains("up to 9999-12-30T22:00:00"), "{}", refused.text);
+    // A name comes before an id, for looking as for calling.
+    let other = json!({"id": "billing", "name": "accounts", "host": "127.0.0.1", "port": 9});
+    assert_eq!(rig.api("POST", "/services", other).await.status, 201);
+    let found = rig.api("GET", "/services/billing", Value::Null).await;
+    assert_eq!((&found.body["id"], &found.body["name"]), (&json!("billing-1"), &json!("billing")), "{}", found.text);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn wrong_queries_and_fields_are_named() {
     let rig = Rig::new().await;
     for (path, field) in [

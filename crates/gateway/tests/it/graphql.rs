@@ -240,6 +240,19 @@ async fn deep_wide_and_expensive_queries_are_refused_and_the_hub_goes_on() {
         assert_eq!(code(&refused), expected, "{:.80}: {refused}", query);
         assert!(refused["errors"][0]["extensions"]["retryable"].is_boolean());
     }
+    let costly = rig.graphql("{events(first:200){edges{node{fate{deliveries{attempts{at status}}}}}}}").await;
+    let message = costly["errors"][0]["message"].as_str().expect("text");
+    let cost =
+        message.strip_prefix("the query costs ").and_then(|rest| rest.split_once(", at most 5000 are possible: "));
+    let cost: usize = cost.expect("it says how much").0.parse().expect("a number");
+    assert!(cost > 5_000, "{message}");
+    let broken = rig.graphql("{ health { status }\n state(key: }").await;
+    assert_eq!(broken["errors"][0]["locations"], json!([{"line": 2, "column": 13}]), "{broken}");
+    let message = broken["errors"][0]["message"].as_str().expect("text");
+    assert!(
+        message.starts_with("the document can't be read at line 2, column 13: ") && !message.contains('\n'),
+        "{broken}"
+    );
     assert_eq!(rig.graphql("{health{status}}").await["data"]["health"]["status"], "healthy");
     rig.stop().await;
 }

@@ -89,6 +89,16 @@ async fn the_local_developer_is_admin_unless_anything_looks_foreign() {
     assert_eq!(get(vec![("host", "evil.example")]).await, 401);
     assert_eq!(get(vec![("authorization", "Bearer nxs_wrong")]).await, 401);
     assert_eq!(get(vec![("authorization", "Basic eDp5")]).await, 401);
+    for (name, value, why) in [
+        ("origin", "https://evil.example", "its origin \"https://evil.example\" does not name this machine"),
+        ("x-forwarded-for", "127.0.0.1", "it has the header x-forwarded-for, which proxies add"),
+        ("host", "evil.example", "its host \"evil.example\" does not name this machine"),
+    ] {
+        let refused = rig.send("GET", "/api/v1/sources", &[(name, value)], b"").await;
+        let message = refused.body["message"].as_str().expect("text");
+        assert!(message.starts_with("a bearer token is needed") && message.contains("--dev"), "{message}");
+        assert!(message.contains(why), "{message}");
+    }
     // Signatures are still demanded.
     assert_eq!(rig.send("POST", "/events", &[], br#"{"event":"a.b","payload":1}"#).await.status, 401);
     assert_eq!(rig.refused_socket("/ws", &[]).await, 101);

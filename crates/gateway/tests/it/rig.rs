@@ -272,6 +272,18 @@ impl Socket {
         self.hear().await
     }
 
+    /// The code of the close frame that comes; no text before it may fit.
+    pub(crate) async fn closed_without(&mut self, text: &str) -> u16 {
+        loop {
+            match within(self.0.next()).await {
+                Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                Some(Ok(Message::Text(frame))) => assert!(!frame.contains(text), "{frame}"),
+                Some(Ok(_)) => {}
+                other => panic!("no close frame: {other:?}"),
+            }
+        }
+    }
+
     /// The code of the close frame that comes, whatever comes before it.
     pub(crate) async fn closed(&mut self) -> u16 {
         loop {

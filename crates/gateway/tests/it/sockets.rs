@@ -182,6 +182,28 @@ async fn a_position_of_another_epoch_gets_a_gap_notice_in_its_dialect() {
 }
 
 #[tokio::test]
+async fn a_position_ahead_of_the_log_gets_a_gap_that_can_be_gone_on_from() {
+    let rig = Rig::new().await;
+    rig.publish("a.b", "{}").await;
+    let mut socket = rig.socket("/ws").await;
+    let head = rig.seq();
+    socket.say(&json!({"type": "subscribe", "topic": "a.*", "since": head + 500})).await;
+    let subscribed = socket.hear().await;
+    assert_eq!(subscribed["position"], format!("1:{head}"), "{subscribed}");
+    let gap = socket.hear().await;
+    assert_eq!((&gap["type"], &gap["from"], &gap["to"]), (&json!("gap"), &json!(1), &json!(head)), "{gap}");
+    let why = format!("the position {} is ahead of the log, which ends at {head}: it is of another log", head + 500);
+    assert_eq!(gap["message"], why, "{gap}");
+    let next = rig.publish("a.c", "{}").await;
+    assert_eq!(socket.hear().await["seq"], next.seq);
+    // Where it ended is a position like any other.
+    socket.say(&json!({"action": "subscribe", "events": ["a.c"], "since": gap["to"]})).await;
+    assert_eq!(socket.hear().await["status"], "subscribed");
+    assert_eq!(socket.hear().await["event"], "a.c");
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn a_narrow_token_sees_and_publishes_its_topics_only() {
     let rig = Rig::new().await;
     let token = rig.token("narrow", &["events:read:order.*", "events:publish:order.*"]).await;
@@ -200,6 +222,55 @@ async fn a_narrow_token_sees_and_publishes_its_topics_only() {
     let mut socket = rig.socket_of("/ws", &writer).await;
     let refused = socket.ask(&json!({"action": "subscribe", "events": ["a.b"]})).await;
     assert_eq!((&refused["status"], &refused["code"]), (&json!("error"), &json!("FORBIDDEN")));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn one_topic_out_of_the_tokens_sight_is_refused_with_the_scope_it_wants() {
+    let rig = Rig::new().await;
+    let token = rig.token("narrow", &["events:read:order.*"]).await;
+    let mut socket = rig.socket_of("/ws", &token).await;
+    let lacks = "token:narrow lacks the scope events:read for user.created";
+    for (frame, kind) in [
+        (json!({"type": "subscribe", "topic": "user.created"}), "type"),
+        (json!({"type": "subscribe", "topics": ["order.created", "user.created"]}), "type"),
+        (json!({"action": "subscribe", "events": ["USER_CREATED"]}), "status"),
+    ] {
+        let refused = socket.ask(&frame).await;
+        let said = (&refused[kind], &refused["code"], &refused["message"]);
+        assert_eq!(said, (&json!("error"), &json!("FORBIDDEN"), &json!(lacks)), "{frame}: {refused}");
+    }
+    // Of a pattern it gets what it may see; of a refused frame nothing.
+    let partly = socket.ask(&json!({"type": "subscribe", "topic": "*.shipped"})).await;
+    assert_eq!(partly["type"], "subscribed", "{partly}");
+    for topic in ["user.created", "order.created", "user.shipped", "order.shipped"] {
+        rig.publish(topic, "{}").await;
+    }
+    assert_eq!(socket.hear().await["topic"], "order.shipped");
+    // An event has two names, of which the scope knows one.
+    let leads = rig.token("leads", &["events:read:lead.created"]).await;
+    let mut socket = rig.socket_of("/ws", &leads).await;
+    let second_name = socket.ask(&json!({"type": "subscribe", "topic": "lead.captured"})).await;
+    assert_eq!(second_name["type"], "subscribed", "{second_name}");
+    // Changes of state carry values: they want the right to read some.
+    let all = rig.token("all", &["events:read"]).await;
+    let mut socket = rig.socket_of("/ws", &all).await;
+    let refused = socket.ask(&json!({"type": "subscribe", "topic": "state.changed"})).await;
+    assert_eq!(refused["message"], "token:all lacks the scope state:read", "{refused}");
+    // The doors that subscribe by their address, and GraphQL.
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str())];
+    for path in ["/api/v1/events/ws", "/api/v1/events/stream"] {
+        let refused = rig.send("GET", &format!("{path}?filter=order.created,user.created"), &headers, b"").await;
+        assert_eq!(refused.refusal(), (403, "FORBIDDEN"), "{path}: {}", refused.text);
+        assert_eq!(refused.body["message"], lacks, "{path}");
+    }
+    let mut socket = rig.graphql_socket(&token).await;
+    let query = r#"subscription{events(filter:["user.created"]){id}}"#;
+    let refused = socket.ask(&json!({"type": "subscribe", "id": "1", "payload": {"query": query}})).await;
+    let error = &refused["payload"][0];
+    assert_eq!((&refused["type"], &error["message"]), (&json!("error"), &json!(lacks)), "{refused}");
+    assert_eq!(error["extensions"]["code"], "FORBIDDEN", "{refused}");
     rig.stop().await;
 }
 

@@ -87,6 +87,8 @@ async fn a_rotated_token_works_beside_its_successor_until_its_grace_ends() {
     let too_long =
         rig.api("POST", &format!("/api/v1/tokens/{new_id}/rotate"), json!({"graceSeconds": 99_999_999})).await;
     assert_eq!(too_long.refusal(), (422, "INVALID"));
+    let range = "must be a whole number of seconds from 0 to 2592000 (30 days), not 99999999";
+    assert_eq!(too_long.body["details"]["graceSeconds"], range, "{}", too_long.text);
     rig.stop().await;
 }
 

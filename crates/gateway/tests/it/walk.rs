@@ -105,6 +105,37 @@ async fn each_route_demands_its_proof_and_its_scope() {
 }
 
 #[tokio::test]
+async fn what_reads_the_api_refuses_parameters_that_it_does_not_know_and_whoever_is_called_by_others_does_not() {
+    let rig = Rig::new().await;
+    rig.source("pay", "s", &[]).await;
+    let bearer = format!("Bearer {}", rig.admin);
+    let headers = [("authorization", bearer.as_str())];
+    let mut refused = 0;
+    for route in routes().iter().filter(|r| r.method == "GET") {
+        let reply = rig.send("GET", &format!("{}?nonsense=1", route.path), &headers, b"").await;
+        let told = reply.body["details"]["nonsense"].as_str().unwrap_or_default();
+        if route.path.starts_with("/api/v1/") && route.path != "/api/v1/health" {
+            documented(route, &reply, 422);
+            assert!(told.starts_with("unknown parameter"), "{}: {}", route.path, reply.text);
+            refused += 1;
+        } else if !["/ws", "/graphql", "/services", "/state"].iter().any(|path| route.path.starts_with(path)) {
+            assert_eq!(told, "", "{}: {}", route.path, reply.text);
+        }
+    }
+    assert!(refused > 25, "{refused}");
+    let near = rig.send("GET", "/api/v1/events?limti=1", &headers, b"").await;
+    assert!(near.text.contains("did you mean \\\"limit\\\"?"), "{}", near.text);
+    let none = rig.send("GET", "/api/v1/sources?limit=1", &headers, b"").await;
+    assert_eq!(none.body["details"]["limit"], "unknown parameter; there are none here");
+    assert_eq!(rig.send("GET", "/api/v1/sources?", &headers, b"").await.status, 200);
+    assert_eq!(rig.send("GET", "/api/v1/sources?limit=1", &[], b"").await.status, 401, "who asks comes first");
+    for path in ["/health?nonsense=1", "/api/v1/health?ts=1", "/oauth/callback?code=1&state=2&scope=3"] {
+        assert!(!rig.send("GET", path, &headers, b"").await.text.contains("unknown parameter"), "{path}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn wrong_methods_name_the_right_ones_and_options_list_them() {
     let rig = Rig::new().await;
     for route in routes().iter().filter(|r| !r.auth.contains("test clock")) {

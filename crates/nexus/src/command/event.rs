@@ -187,10 +187,16 @@ fn indent(text: &str) -> String {
 }
 
 pub(crate) async fn health(global: &Global) -> Result<(), Failure> {
-    let health = global.client()?.health().await?;
+    let hub = global.client()?;
+    let health = hub.health().await?;
     global.screen().either(&health, || object(&health))?;
     if text(&health, "status") == "unhealthy" {
         return Err(Failure::failed("the hub is unhealthy"));
+    }
+    // It answers anybody, but shows its parts to those alone who prove who they are.
+    let sees_nothing = health["checks"].as_object().is_some_and(serde_json::Map::is_empty);
+    if hub.token().is_some() && sees_nothing {
+        return Err(Failure::failed("the hub did not accept the token, and so shows nothing of its parts"));
     }
     Ok(())
 }

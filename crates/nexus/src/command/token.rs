@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use nexus_core::access::SCOPES;
+use nexus_engine::tokens::Grace;
 
 use crate::{
     cli::Global,
-    output::{Failure, table},
+    command::config::loaded,
+    output::{Failure, note, table},
+    serve,
 };
 
 /// What can be done with tokens.
@@ -50,8 +53,8 @@ pub(crate) enum Command {
     Rotate {
         /// Its id
         id: String,
-        /// How many seconds the old one goes on [default: 60]
-        #[arg(long, value_name = "SECONDS")]
+        /// How long the old one goes on, for example 90, 5m or 12h, at most 30d [default: 60s]
+        #[arg(long, value_name = "TIME", value_parser = seconds)]
         grace: Option<u32>,
         /// File with the new value, where the hub can't make it (a provider's key, the public part of a pair)
         #[arg(long, value_name = "FILE")]
@@ -65,6 +68,18 @@ pub(crate) enum Command {
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Make an admin's token in the data folder of a hub that does not run, where the others are lost
+    Recover {
+        /// Its name, as the log will show it
+        #[arg(default_value = "recovered")]
+        name: String,
+    },
+}
+
+async fn recover(global: &Global, name: &str) -> Result<(), Failure> {
+    let (file, token) = serve::recover(&loaded(global)?.config, name).await?;
+    note(&format!("also kept in {}; start the hub, then revoke what is lost", file.display()));
+    global.screen().either(&serde_json::json!({"name": name, "token": token}), || token.clone())
 }
 
 fn scopes_help() -> String {
@@ -76,6 +91,19 @@ fn scopes_help() -> String {
     )
 }
 
+/// A duration, or a plain number of seconds.
+fn seconds(text: &str) -> Result<u32, String> {
+    let whole = match text.parse::<u128>() {
+        Ok(seconds) => seconds,
+        Err(_) => nexus_core::retry::parse_duration(text)?.as_millis().div_ceil(1_000),
+    };
+    let most = u128::from(Grace::MOST_SECONDS);
+    u32::try_from(whole.min(most + 1))
+        .ok()
+        .filter(|_| whole <= most)
+        .ok_or_else(|| format!("{text:?} is too long; at most 30d"))
+}
+
 /// The key in a file, without the line's end.
 fn read(file: Option<PathBuf>) -> Result<Option<String>, Failure> {
     let Some(file) = file else { return Ok(None) };
@@ -84,8 +112,13 @@ fn read(file: Option<PathBuf>) -> Result<Option<String>, Failure> {
 }
 
 pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure> {
-    let (hub, screen) = (global.client()?, global.screen());
+    let (hub, screen) = match &command {
+        Command::Recover { name } => return recover(global, name).await,
+        _ => (global.client()?, global.screen()),
+    };
     match command {
+        // Done above: there is no hub to ask.
+        Command::Recover { .. } => Ok(()),
         Command::Create { name, scopes, expires } => {
             let token = hub.create_token(&name, &scopes, expires.as_deref()).await?;
             let value = token.value().map(str::to_owned).ok_or_else(|| {

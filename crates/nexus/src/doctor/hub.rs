@@ -22,11 +22,19 @@ pub(super) struct Running {
     health: Value,
 }
 
-/// Finds a hub that answers.
-pub(super) async fn find(global: &Global) -> Option<Running> {
-    let client = global.client().ok()?.timeout(Duration::from_secs(5));
-    let health = client.health().await.ok()?;
-    Some(Running { client, health })
+/// Finds a hub that answers. Settings that lead nowhere, and a hub that is not trusted, are not the same as none.
+pub(super) async fn find(global: &Global) -> Result<Option<Running>, Finding> {
+    let client = global.client().map_err(|failure| {
+        Finding::fail("hub", failure.to_string(), "correct --url or --ca, or the variable of that name")
+    })?;
+    let client = client.timeout(Duration::from_secs(5));
+    match client.health().await {
+        Ok(health) => Ok(Some(Running { client, health })),
+        Err(error @ Error::Certificate { .. }) => {
+            Err(Finding::fail("hub", error.to_string(), "mend the certificate, or whom this machine trusts"))
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 /// Our clock against sense, and the hub's against ours.

@@ -64,12 +64,18 @@ pub(crate) async fn run(global: &Global, _args: &Arguments) -> Result<(), Failur
         }
     };
     let mut findings = vec![config_finding, disk::folder(&config), disk::space(&config), disk::sync(&config)];
-    let hub = hub::find(global).await;
+    let (hub, unseen) = match hub::find(global).await {
+        Ok(hub) => (hub, None),
+        Err(finding) => (None, Some(finding)),
+    };
     findings.push(hub::clock(hub.as_ref()));
     findings.extend(place::ports(&config, hub.is_some()));
     findings.push(place::key(&config));
     findings.push(hub::chain(global, &config, hub.as_ref()).await);
-    findings.extend(hub::risks(hub.as_ref()).await);
+    match unseen {
+        Some(finding) => findings.push(finding),
+        None => findings.extend(hub::risks(hub.as_ref()).await),
+    }
     findings.extend(place::risks(&config));
     show(global, &findings)
 }

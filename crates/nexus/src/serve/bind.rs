@@ -1,6 +1,9 @@
 //! Takes the addresses, before anything else is done.
 
-use std::net::{TcpListener, ToSocketAddrs};
+use std::{
+    io::ErrorKind,
+    net::{TcpListener, ToSocketAddrs},
+};
 
 use crate::output::Failure;
 
@@ -17,12 +20,15 @@ pub(crate) fn bind(addresses: &[String], tls: bool) -> Result<Vec<Bound>, Failur
     for address in addresses {
         match bind_one(address, tls) {
             Ok(one) => bound.push(one),
-            Err(reason) if bound.is_empty() => {
+            Err(Unbound::Nonsense(reason)) => {
+                return Err(Failure::usage(format!("{address:?} is no address to listen on: {reason}")));
+            }
+            Err(Unbound::Taken(reason)) if bound.is_empty() => {
                 return Err(Failure::failed(format!(
                     "{address} can't be listened on: {reason}; choose another address with --listen"
                 )));
             }
-            Err(reason) => {
+            Err(Unbound::Taken(reason)) => {
                 tracing::warn!(%address, %reason, "a further address can't be listened on; going on without it");
             }
         }
@@ -30,12 +36,23 @@ pub(crate) fn bind(addresses: &[String], tls: bool) -> Result<Vec<Bound>, Failur
     Ok(bound)
 }
 
-fn bind_one(address: &str, tls: bool) -> Result<Bound, String> {
-    let mut candidates =
-        address.to_socket_addrs().map_err(|e| format!("{e} (write HOST:PORT, for example 127.0.0.1:8080)"))?;
-    let candidate = candidates.next().ok_or("it names no address")?;
-    let listener = TcpListener::bind(candidate).map_err(|e| e.to_string())?;
-    let local = listener.local_addr().map_err(|e| e.to_string())?;
+/// Why an address was not bound.
+enum Unbound {
+    /// It is none, however often it is tried.
+    Nonsense(String),
+    /// It can't be had, or not now.
+    Taken(String),
+}
+
+fn bind_one(address: &str, tls: bool) -> Result<Bound, Unbound> {
+    let taken = |e: std::io::Error| Unbound::Taken(e.to_string());
+    let mut candidates = address.to_socket_addrs().map_err(|e| match e.kind() {
+        ErrorKind::InvalidInput => Unbound::Nonsense(format!("{e} (write HOST:PORT, for example 127.0.0.1:8080)")),
+        _ => taken(e),
+    })?;
+    let candidate = candidates.next().ok_or_else(|| Unbound::Taken("it names no address".to_owned()))?;
+    let listener = TcpListener::bind(candidate).map_err(taken)?;
+    let local = listener.local_addr().map_err(taken)?;
     let scheme = if tls { "https" } else { "http" };
     Ok(Bound { url: format!("{scheme}://{local}"), listener })
 }
@@ -61,7 +78,10 @@ mod tests {
         let bound = bind(&["127.0.0.1:0".into(), held.clone()], false).expect("the first is free");
         assert_eq!(bound.len(), 1);
         assert!(bind(&[held], false).is_err());
-        assert!(bind(&["nonsense".into()], false).is_err());
+        for nonsense in ["nonsense", "127.0.0.1:99999", "127.0.0.1:x"] {
+            let refused = bind(&["127.0.0.1:0".into(), nonsense.into()], false).expect_err("no address");
+            assert_eq!(refused.exit_code(), 2, "{nonsense}: {refused}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use nexus_core::{
     access::{Principal, Scope},
     breaker::BreakerPolicy,
     plugin::NoPlugins,
+    time::Clock,
     topic::TopicFilter,
 };
 use nexus_engine::{
@@ -19,9 +20,10 @@ use nexus_engine::{
     alerts::AlertTarget,
     connectors::Library,
     delivery::machine::Policy,
+    desk::Desk,
     retention::{Keeping, RetentionRule},
     sources::EnvironmentSecrets,
-    tokens::NewToken,
+    tokens::{NewToken, Tokens},
 };
 use nexus_flows::host::{Door, Flows};
 use nexus_gateway::{GatewayConfig, Rooms};
@@ -32,7 +34,7 @@ use nexus_store::{SqliteOptions, SqliteStore};
 use super::{Plan, flows, functions, jwks, key::read_key, permissions, tls::TlsFiles};
 use crate::{
     command::backup::whole,
-    config::Config,
+    config::{Config, Data},
     output::{Failure, note},
 };
 
@@ -47,7 +49,7 @@ pub(super) struct Built {
 pub(super) async fn build(plan: &Plan, tls: Option<TlsFiles>) -> Result<Built, Failure> {
     let config = &plan.config;
     make_folder(&config.data.dir)?;
-    let store = open_store(plan)?;
+    let store = open_store(&config.data, plan.clock())?;
     let key = read_key(plan.given_key.as_deref(), plan.previous_keys.as_deref(), &config.data.key_path())?;
     let mut builder = Hub::builder(Arc::clone(&store) as Arc<_>, plan.clock(), key).config(hub_config(plan)?);
     if plan.test_clock {
@@ -106,15 +108,14 @@ fn make_folder(dir: &Path) -> Result<(), Failure> {
         .map_err(|e| Failure::failed(format!("the data folder {} can't be made: {e}", dir.display())))
 }
 
-fn open_store(plan: &Plan) -> Result<Arc<SqliteStore>, Failure> {
-    let data = &plan.config.data;
+pub(super) fn open_store(data: &Data, clock: Arc<dyn Clock>) -> Result<Arc<SqliteStore>, Failure> {
     let collections = [Hub::collections(), nexus_services::collections(), nexus_flows::host::collections()].concat();
     let options = SqliteOptions {
         reader_count: data.readers,
         disk_reserve_bytes: data.disk_reserve.0,
         ..SqliteOptions::default()
     };
-    let store = SqliteStore::open(&data.dir, &collections, plan.clock(), options)
+    let store = SqliteStore::open(&data.dir, &collections, clock, options)
         .map_err(|e| Failure::failed(format!("the store in {} can't be opened: {}", data.dir.display(), whole(&e))))?;
     Ok(Arc::new(store))
 }
@@ -200,16 +201,23 @@ async fn first_token(hub: &Hub, dir: &Path) -> Result<(), Failure> {
     if !hub.tokens().is_empty() {
         return Ok(());
     }
+    let token = admin_token(hub.tokens(), hub.desk(), dir, "admin").await?;
+    let file = dir.join(nexus_client::discover::TOKEN_FILE);
+    note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
+    Ok(())
+}
+
+/// Makes a token that may do everything, and leaves it in the folder's file.
+pub(super) async fn admin_token(tokens: &Arc<Tokens>, desk: &Desk, dir: &Path, name: &str) -> Result<String, Failure> {
     let (admin, by): (Scope, _) = ("admin".parse().map_err(Failure::Failed)?, Principal::admin("cli"));
-    let new = NewToken { name: "admin".into(), scopes: vec![admin], expires_at: None };
-    let plan = hub.tokens().plan_create(new, &by).map_err(|e| Failure::failed(e.message))?;
+    let new = NewToken { name: name.into(), scopes: vec![admin], expires_at: None };
+    let plan = tokens.plan_create(new, &by).map_err(|e| Failure::failed(e.message))?;
     let Some(token) = plan.secret.clone() else { return Err(Failure::failed("the first token has no secret")) };
     let file = dir.join(nexus_client::discover::TOKEN_FILE);
     write_token(dir, &file, &token)
         .map_err(|e| Failure::failed(format!("{} can't be written: {e}", file.display())))?;
-    plan.carry_out(hub.desk()).await.map_err(|e| Failure::failed(e.message))?;
-    note(&format!("admin token, shown this once and kept in {}: {token}", file.display()));
-    Ok(())
+    plan.carry_out(desk).await.map_err(|e| Failure::failed(e.message))?;
+    Ok(token)
 }
 
 /// On the disk, its name in the folder included.

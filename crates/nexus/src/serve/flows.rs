@@ -98,6 +98,12 @@ impl Folder {
                 if done.new {
                     let version = done.held.current.definition.id.to_string();
                     tracing::info!(file, flow = version, "a flow file was published");
+                    // What is off needs nothing yet; it is told when it is turned on.
+                    if done.held.flow.enabled {
+                        for warning in self.flows.warnings(&done.held).await {
+                            tracing::warn!(file, flow = version, "{warning}");
+                        }
+                    }
                 }
             }
             Err(reason) => {

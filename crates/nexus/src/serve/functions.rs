@@ -3,11 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use nexus_core::{
-    problem::{Code, Problem},
-    retry::parse_duration,
-};
+use nexus_core::problem::{Code, Problem};
 use nexus_flows::{
+    catalog::time,
     error::{FlowError, Standard},
     host::{Flows, Function, FunctionCall, Reply, arguments, refusal},
 };
@@ -49,10 +47,6 @@ struct Get(StateStore);
 
 #[async_trait]
 impl Function for Get {
-    fn about(&self) -> &'static str {
-        "Read a key of shared state: key, default. Gives value and version (0: not there)."
-    }
-
     async fn call(&self, _flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let asked: GetArguments = arguments(&call)?;
         demand(&call, "state:read", &asked.key)?;
@@ -88,10 +82,6 @@ struct Set(StateStore);
 
 #[async_trait]
 impl Function for Set {
-    fn about(&self) -> &'static str {
-        "Set a key of shared state: key, value, expected_version, ttl, delete. Gives the new version."
-    }
-
     async fn call(&self, _flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let asked: SetArguments = arguments(&call)?;
         demand(&call, "state:write", &asked.key)?;
@@ -109,7 +99,7 @@ impl Function for Set {
         let ttl: Option<Duration> = asked
             .ttl
             .as_deref()
-            .map(parse_duration)
+            .map(time)
             .transpose()
             .map_err(|error| FlowError::new(Standard::Validation, format!("ttl: {error}")))?;
         let expect = asked.expected_version.map_or(Expect::Anything, Expect::Version);
@@ -142,17 +132,13 @@ struct Invoke(Registry);
 
 #[async_trait]
 impl Function for Invoke {
-    fn about(&self) -> &'static str {
-        "Call a registered service: service, body, timeout. Gives status and body; an answer of 400 or above is an error."
-    }
-
     async fn call(&self, _flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let asked: InvokeArguments = arguments(&call)?;
         demand(&call, "services:invoke", &asked.service)?;
         let timeout = asked
             .timeout
             .as_deref()
-            .map(parse_duration)
+            .map(time)
             .transpose()
             .map_err(|error| FlowError::new(Standard::Validation, format!("timeout: {error}")))?;
         let invocation = Invocation {

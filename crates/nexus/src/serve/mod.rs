@@ -10,6 +10,7 @@ mod functions;
 mod jwks;
 mod key;
 mod permissions;
+mod recover;
 mod run;
 mod tls;
 
@@ -19,7 +20,7 @@ use clap::Args;
 use nexus_core::time::Clock;
 use nexus_engine::clock::SystemClock;
 
-pub(crate) use self::key::read_key;
+pub(crate) use self::{key::read_key, recover::recover};
 use crate::{
     cli::Global,
     config::{Config, Environment, Flags, Format, Secrets, load, permissions_file},

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use nexus_client::{consume::Consumed, subscription::NewSubscription, tail::Tailed};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     hub::{Hub, PATIENCE, run, text},
@@ -171,6 +171,52 @@ async fn a_token_allows_what_its_scopes_say_until_it_is_revoked() {
     hub.json(&["token", "revoke", id.as_str().expect("an id")]).await;
     assert_eq!(with(&["events"]).await.status.code(), Some(1));
     hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_lost_admin_token_is_made_anew_where_no_hub_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let hub = Hub::start(dir.path(), &[]).await;
+    let (data, file) = (dir.path().to_str().expect("text"), dir.path().join("admin.token"));
+    let running = run(dir.path(), &["token", "recover", "--data", data]).await;
+    assert_eq!(running.status.code(), Some(1), "{}", text(&running.stderr));
+    hub.stop().await;
+    std::fs::write(&file, "nxs_lost\n").expect("lost");
+    let empty = tempfile::tempdir().expect("a folder");
+    let nothing = run(dir.path(), &["token", "recover", "--data", empty.path().to_str().expect("text")]).await;
+    assert_eq!(nothing.status.code(), Some(2), "{}", text(&nothing.stderr));
+    let made = run(dir.path(), &["token", "recover", "found", "--data", data]).await;
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let token = text(&made.stdout).trim().to_owned();
+    assert_eq!(std::fs::read_to_string(&file).expect("kept").trim(), token);
+    let hub = Hub::start(dir.path(), &[]).await;
+    let listed = hub.json(&["token", "list"]).await;
+    let found = listed.as_array().expect("a list").iter().find(|t| t["name"] == "found").expect("it").clone();
+    assert_eq!(found["scopes"], json!(["admin"]));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_token_a_wrong_address_and_a_grace_in_minutes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let hub = Hub::start(dir.path(), &[]).await;
+    let refused = run(dir.path(), &["--url", &hub.url, "--token", "bad", "health"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+    assert!(text(&refused.stderr).contains("did not accept the token"), "{}", text(&refused.stderr));
+    hub.cli(&["token", "create", "ci", "--scope", "events:read"]).await;
+    let listed = hub.json(&["token", "list"]).await;
+    let id = listed.as_array().expect("a list").iter().find(|t| t["name"] == "ci").expect("it")["id"].clone();
+    let mut id = id.as_str().expect("an id").to_owned();
+    for grace in ["5m", "90"] {
+        let rotated = hub.json(&["token", "rotate", &id, "--grace", grace]).await;
+        id = rotated["id"].as_str().expect("an id").to_owned();
+    }
+    let wrong = hub.cli(&["token", "rotate", &id, "--grace", "soon"]).await;
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(text(&wrong.stderr).contains("for example 30s"), "{}", text(&wrong.stderr));
+    hub.stop().await;
+    let nonsense = run(dir.path(), &["serve", "--listen", "nope"]).await;
+    assert_eq!(nonsense.status.code(), Some(2), "{}", text(&nonsense.stderr));
 }
 
 #[tokio::test]

@@ -128,3 +128,40 @@ async fn the_shipped_flows_are_valid_and_pass_their_cases() {
         assert!(tested["cases"].as_array().is_some_and(|cases| cases.len() >= 3), "{path} has too few cases: {tested}");
     }
 }
+
+#[tokio::test]
+async fn the_functions_of_the_hub_are_shown_and_calls_of_them_checked_without_a_hub() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path();
+    let all = json(dir, &["functions"], 0).await;
+    let names: Vec<&str> = all.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert!(["publish", "state.set", "approval", "connector."].iter().all(|name| names.contains(name)), "{names:?}");
+    let (one, _) = flows(dir, &["functions", "state.set"], 0).await;
+    assert!(one.contains("state.set:1.0.0@default") && one.contains("expected_version"), "{one}");
+    let (_, complaint) = flows(dir, &["functions", "state.put"], 2).await;
+    assert!(
+        complaint.contains("did you mean \"state.get\"?") || complaint.contains("did you mean \"state.set\"?"),
+        "{complaint}"
+    );
+    write(
+        dir,
+        "calls.yaml",
+        "document: { dsl: '1.0.3', namespace: main, name: calls, version: '1.0.0' }\nschedule: { on: { one: { with: { type: a, sorce: b } } } }\ndo:\n- a: { call: 'state.set:1.0.0@default', with: { key: k, valu: 1 } }\n- b: { call: 'stat.get:1.0.0@default', with: { key: k } }\n",
+    );
+    let (out, _) = flows(dir, &["validate", "calls.yaml"], 1).await;
+    for words in [
+        "calls.yaml:4: /do/0/a/with/valu: state.set takes no \"valu\"",
+        "did you mean \"value\"?",
+        "did you mean \"state.get\"?",
+    ] {
+        assert!(out.contains(words), "{words} is not in {out}");
+    }
+    let text = std::fs::read_to_string(dir.join("calls.yaml")).expect("a file");
+    write(dir, "calls.yaml", &text.replace("valu:", "value:").replace("stat.get", "state.get"));
+    let (out, _) = flows(dir, &["validate", "calls.yaml"], 0).await;
+    assert!(
+        out.contains("calls.yaml:2: warning: /schedule/on/one/with/sorce: ")
+            && out.contains("did you mean \"source\"?"),
+        "{out}"
+    );
+}

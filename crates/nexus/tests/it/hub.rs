@@ -28,7 +28,7 @@ pub fn binary() -> &'static str {
 pub fn nexus(dir: &Path) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|n| n.starts_with("NEXUS_") || n == "PORT") {
+        if name.to_str().is_some_and(|n| n.starts_with("NEXUS_") || ["PORT", "SSL_CERT_FILE"].contains(&n)) {
             command.env_remove(name);
         }
     }
@@ -120,7 +120,7 @@ impl Hub {
             .with("ready")
             .await
             .unwrap_or_else(|| panic!("the hub is not ready: {:?} {:?}", stdout.all(), stderr.all()));
-        let line = stderr.with("listening on http://").await;
+        let line = stderr.with("listening on http").await;
         let line = line.expect("it said so before it was ready");
         let url = line.trim_start_matches("listening on ").to_owned();
         Self { child, data: data.to_owned(), url, stdout, stderr, _readers: readers }
@@ -128,7 +128,7 @@ impl Hub {
 
     /// Host and port.
     pub fn address(&self) -> &str {
-        self.url.trim_start_matches("http://")
+        self.url.split_once("://").map_or(self.url.as_str(), |(_, address)| address)
     }
 
     /// The token of its first start.

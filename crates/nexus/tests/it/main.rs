@@ -27,6 +27,7 @@ mod hub;
 mod identity;
 mod mail;
 mod operators;
+mod private_ca;
 mod registry;
 mod serve;
 mod service;

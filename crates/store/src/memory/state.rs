@@ -90,9 +90,8 @@ impl State {
 
     /// A generator whose ids come after all that were made before.
     pub(super) fn ids_after(&self) -> IdGenerator {
-        let mut ids = IdGenerator::default();
-        ids.next(self.head.time, [0xff; 10]);
-        ids
+        let bound = IdGenerator::bound(self.head.time);
+        IdGenerator::after(self.head.time, self.ids.keys().copied().filter(|id| *id < bound).max())
     }
 
     /// Applies a commit; the events appended lie at the end of the log.

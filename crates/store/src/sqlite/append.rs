@@ -49,19 +49,22 @@ pub(super) enum Planned {
 }
 
 impl Log {
-    pub(super) fn new(head: Head, dictionaries: Dictionaries) -> Self {
-        let mut ids = IdGenerator::default();
-        // Ids go on ascending after a restart within the same millisecond.
-        ids.next(head.time, [0xff; 10]);
-        Self {
+    /// Of a log that ends at `head`.
+    pub(super) fn load(conn: &Connection, head: Head, dictionaries: Dictionaries) -> rusqlite::Result<Self> {
+        let newest: Option<[u8; 16]> = conn.query_row(
+            "SELECT max(id) FROM events WHERE id < ?1",
+            [IdGenerator::bound(head.time).as_bytes()],
+            |row| row.get(0),
+        )?;
+        Ok(Self {
             head,
             durable: head,
             fresh: Vec::new(),
             dictionaries,
-            ids,
+            ids: IdGenerator::after(head.time, newest.map(EventId::from_bytes)),
             random: SystemRandom::new(),
             pool: Vec::new(),
-        }
+        })
     }
 
     /// Gets randomness for a group of so many events in one go.

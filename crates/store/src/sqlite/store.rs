@@ -86,7 +86,8 @@ impl SqliteStore {
         let mover = open_mover(&file, &options).map_err(failed)?;
         let mover = Mover::start(mover, Arc::clone(&wal_pages)).map_err(io)?;
         let shared = Arc::new(Shared::new(file.clone(), clock, options, shapes, names, head));
-        let writer = Writer::new(Arc::clone(&shared), Log::new(head, dictionaries), fences, wal_pages, mover);
+        let log = Log::load(&conn, head, dictionaries).map_err(failed)?;
+        let writer = Writer::new(Arc::clone(&shared), log, fences, wal_pages, mover);
         Self::start(shared, writer, conn, reading, lock).map_err(io)
     }
 

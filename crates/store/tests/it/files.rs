@@ -50,6 +50,22 @@ async fn what_was_acknowledged_is_there_after_reopening() {
     assert!(!folder.path().join("nexus.db-wal").exists(), "closing leaves one file");
 }
 
+/// The clock of every opening begins at the same time.
+#[tokio::test]
+async fn restarts_with_a_clock_behind_the_log_give_every_event_an_id_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut newest = None;
+    for _ in 0..4 {
+        let store = open(folder.path());
+        for _ in 0..3 {
+            let id = append(&store, "1").await.id;
+            assert!(newest.is_none_or(|newest| id > newest), "{id} after {newest:?}");
+            newest = Some(id);
+        }
+        store.close().await;
+    }
+}
+
 #[tokio::test]
 async fn a_second_opener_is_refused_with_the_pid_of_the_first() {
     let folder = tempfile::tempdir().unwrap();

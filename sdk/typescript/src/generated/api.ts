@@ -2745,7 +2745,10 @@ export interface components {
             reason?: string | null;
         };
         Rotate: {
-            /** @default 60 */
+            /**
+             * @description how long the old one goes on
+             * @default 60
+             */
             graceSeconds: number;
             /** @description the new value, where the hub can't make it */
             key?: string | Record<string, never>;

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use nexus_core::retry::parse_duration;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{super::form, send::Channel};
 use crate::{
-    duration,
+    catalog::time,
     error::{FlowError, Standard},
     host::{FunctionCall, arguments},
 };
@@ -73,8 +72,7 @@ fn wrong(what: impl Into<String>) -> FlowError {
 
 /// `PT24H`, `P7D`, `24h`, `7d`.
 fn length(name: &str, text: &str) -> Result<Duration, FlowError> {
-    let read = if text.trim_start().starts_with('P') { duration::parse(text) } else { parse_duration(text) };
-    let length = read.map_err(|error| wrong(format!("{name}: {error}")))?;
+    let length = time(text).map_err(|error| wrong(format!("{name}: {error}")))?;
     if length.is_zero() || length > LONGEST {
         return Err(wrong(format!("{name}: {text:?} is outside one second to {} days", LONGEST.as_secs() / 86_400)));
     }

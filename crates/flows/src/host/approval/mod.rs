@@ -54,10 +54,6 @@ struct Ask;
 
 #[async_trait]
 impl Function for Ask {
-    fn about(&self) -> &'static str {
-        "Ask a person: title, description, assignee, timeout, escalate, notify, form. Gives outcome (approved, rejected or timeout), by, comment, answers, at, escalated."
-    }
-
     async fn call(&self, flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let question = Question::of(&call)?;
         let problem = |problem: Problem| refusal(&problem);

@@ -79,10 +79,6 @@ pub(super) struct Notify;
 
 #[async_trait]
 impl Function for Notify {
-    fn about(&self) -> &'static str {
-        "Tell people: text, title, severity (info, warning, critical), to, and url or connector, operation, connection, input. Gives the id of the event, and whether it was sent."
-    }
-
     async fn call(&self, flows: &Flows, call: FunctionCall) -> Result<Reply, FlowError> {
         let mut asked: Arguments = arguments(&call)?;
         let channel = asked.channel()?;
@@ -145,7 +141,7 @@ impl Flows {
             strict: false,
             window: IDEMPOTENCY_WINDOW,
         });
-        let stored = self.inner.hub.publish(event).await.map_err(|problem| refusal(&problem))?;
+        let stored = self.inner.hub.publish_own(event).await.map_err(|problem| refusal(&problem))?;
         Ok(stored.id.to_string())
     }
 

@@ -17,7 +17,7 @@ use nexus_core::{
 use nexus_engine::{
     Hub,
     clock::SystemClock,
-    delivery::attempt::{Handed, Handler},
+    delivery::handler::{Handed, Handler},
     vault::VaultKey,
 };
 use nexus_flows::host::{Door, Flows, HISTORY, Publishing, Remembered, RunFilter, RunView, collections};

@@ -203,3 +203,47 @@ fn flows_run_flows_eight_levels_deep_and_no_deeper() {
     assert!(error.detail.as_deref().is_some_and(|d| d.contains("8 levels") && d.contains("t/f9")), "{error:?}");
     assert_eq!(life.runs("t/f9").len(), 1);
 }
+
+#[test]
+fn a_flow_is_taken_with_a_warning_where_a_connection_or_an_attribute_is_missing() {
+    let life = Life::new();
+    life.publish(
+        "document: { dsl: '1.0.3', namespace: t, name: warned, version: '1.0.0' }\nschedule:\n  on: { one: { with: { typ: order.paid } } }\ndo:\n  - post:\n      call: connector.slack.message.post:1.0.0@default\n      with: { input: { channel: C1, text: hi } }\n  - ask:\n      call: approval:1.0.0@default\n      with:\n        title: Pay?\n        notify: { connector: discord, operation: message.post, connection: ours }\n  - known: { call: 'connector.slack.message.post:1.0.0@default', with: { connection: '${ .account }', input: { channel: C1, text: hi } } }\n",
+    );
+    let held = life.flows.held("t/warned").expect("published");
+    let found: Vec<String> = life.run(life.flows.warnings(&held)).iter().map(ToString::to_string).collect();
+    for (found, words) in found.iter().zip([
+        ["/schedule/on/one/with/typ (line 3)", "taken for an extension", "did you mean \"type\"?"],
+        ["/do/0/post/with (line 7)", "slack has no connection", "nexus connections add NAME --connector slack"],
+        ["/do/1/ask/with/notify (line 12)", "there is no connection \"ours\"", "until then this task fails"],
+    ]) {
+        assert!(words.iter().all(|word| found.contains(word)), "{found}");
+    }
+    assert_eq!(found.len(), 3, "{found:#?}");
+}
+
+#[test]
+fn a_call_of_a_function_that_can_not_succeed_is_refused_with_all_that_is_wrong() {
+    let life = Life::new();
+    let refused = life
+        .try_publish(
+            "document: { dsl: '1.0.3', namespace: t, name: wrong, version: '1.0' }\ndo:\n  - a: { call: 'publish:1.0.0@default', with: { typ: x } }\n  - b: { set: { n: '${ .n' }, metadat: 1 }\n  - c: { call: 'notfy:1.0.0@default', with: { text: x } }\n  - d: { call: 'bucket:2.0.0@default', with: { test: t, key: k, variants: [a, 2] } }\n",
+            &Principal::admin("test"),
+        )
+        .expect_err("refused");
+    let listed = refused.facts.get("problems").map(ToString::to_string).unwrap_or_default();
+    for words in [
+        "/document/version",
+        "publish takes no",
+        "publish needs",
+        "/do/1/b/metadat",
+        "its } is missing",
+        "did you mean \\\"notify\\\"?",
+        "has no version 2.0.0",
+        "/do/3/d/with/variants/1",
+    ] {
+        assert!(listed.contains(words), "{words:?} is not in {listed}");
+    }
+    let refused = life.try_publish("a: [", &Principal::admin("test")).expect_err("no YAML");
+    assert_eq!(refused.message.matches("line").count(), 1, "its place is named once: {}", refused.message);
+}

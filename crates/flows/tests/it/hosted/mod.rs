@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "bounds and figures of tests are in real time")]
 
+mod again;
 mod bad_input;
 mod crash;
 mod erasing;

@@ -2,13 +2,14 @@
 
 use nexus_core::{
     access::Principal,
+    problem::Code,
     record::{Record, Value as Cell},
     store::{Commit, Key, Store, Write},
 };
-use nexus_flows::host::{Run, record::Flow};
+use nexus_flows::host::{Begun, Run, Trigger, record::Flow};
 use serde_json::{Value, json};
 
-use super::life::{Life, Place, event};
+use super::life::{Life, Place, asked, event};
 
 fn head(name: &str) -> String {
     format!("document: {{ dsl: '1.0.3', namespace: t, name: {name}, version: '1.0.0' }}\n")
@@ -174,4 +175,36 @@ fn what_a_flow_emits_is_held_against_its_publishers_scopes_topic_by_topic() {
     assert!(life.try_publish(&called, &orders).unwrap_err().message.contains("events:publish:user.made"));
     let detects = "document: { dsl: '1.0.3', namespace: t, name: d, version: '1.0.0', metadata: { nexus.dev/detect: [ { name: n, detect: count, first: { type: a }, count: 2, window: PT1M, emit: user.made } ] } }\ndo:\n  - a: { set: { ok: true } }\n";
     assert!(life.try_publish(detects, &orders).unwrap_err().message.contains("events:publish:user.made"));
+}
+
+#[test]
+fn requests_to_a_flows_own_address_are_counted_by_its_budget_and_a_repeat_is_not() {
+    let place = Place::new();
+    // At the beginning of a minute, so that the restart falls into the same.
+    let into = place_second(&place);
+    let life = Life::begin(&place, None);
+    life.advance(60 - into);
+    life.publish(
+        "document: { dsl: '1.0.3', namespace: t, name: door, version: '1.0.0', metadata: { nexus.dev/webhook: {}, nexus.dev/budget: { runs: 2, key: .k } } }\ndo:\n  - a: { set: { b: 1 } }\n",
+    );
+    let request = |life: &Life, k: &str, key: Option<&str>| {
+        let mut asked = asked("t/door", json!({"k": k}), key.map(str::to_owned));
+        asked.trigger = Trigger::Webhook { by: "test".into() };
+        life.run(life.flows.start(asked))
+    };
+    let first = request(&life, "a", Some("one")).expect("begun").run().to_owned();
+    let repeated = request(&life, "a", Some("one")).expect("answered");
+    assert_eq!(repeated, Begun::Already(first.clone()), "and counted once");
+    let life = life.again();
+    request(&life, "a", Some("two")).expect("the second of the minute");
+    let refused = request(&life, "a", Some("three")).expect_err("beyond the budget");
+    assert_eq!(refused.code, Code::RateLimited);
+    assert!(refused.retry_after.is_some_and(|after| (1..=60).contains(&after.as_secs())), "{refused:?}");
+    assert!(refused.message.contains("nexus.dev/budget"), "{}", refused.message);
+    assert_eq!(request(&life, "a", Some("one")).expect("it is there"), Begun::Already(first));
+    request(&life, "b", None).expect("another key has its own");
+    life.start("t/door", json!({"k": "a"}));
+    assert_eq!(life.data("flow.budget_spent").len(), 1);
+    life.advance(61);
+    request(&life, "a", Some("three")).expect("the next minute");
 }

@@ -119,3 +119,25 @@ do:
     let other = life.begin_run("t/queue", json!({"k": "b"})).expect("begun");
     assert!(matches!(other, Begun::Started(_)), "other keys are free: {other:?}");
 }
+
+#[test]
+fn a_queued_run_says_which_run_it_waits_for_and_since_when() {
+    let life = Life::new();
+    life.publish(
+        "document: { dsl: '1.0.3', namespace: t, name: one, version: '1.0.0', metadata: { nexus.dev/concurrency: { key: .k, onConflict: queue } } }\ndo:\n  - pause: { wait: P1D }\n",
+    );
+    let first = life.start("t/one", json!({"k": "a"}));
+    let second = match life.begin_run("t/one", json!({"k": "a"})).expect("begun") {
+        Begun::Queued(run) => run,
+        other => panic!("{other:?}"),
+    };
+    let view = life.view(&second);
+    assert_eq!(view.status, "queued");
+    let shown = json!(view.waiting_for);
+    assert_eq!(shown.as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!((&shown[0]["for"], &shown[0]["run"], &shown[0]["key"]), (&json!("turn"), &json!(first), &json!("a")));
+    assert_eq!(shown[0]["since"], json!(view.created_at));
+    life.run(life.flows.cancel(&first, &Principal::admin("test"))).expect("cut off");
+    let view = life.until(&second, "waiting");
+    assert!(json!(view.waiting_for)[0]["for"] != "turn", "{view:?}");
+}

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod file;
+mod functions;
 mod graph;
 mod input;
 mod new;
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Test(test::Arguments),
     /// Show what comes after what in a flow file
     Graph(graph::Arguments),
+    /// Show the hub's own functions: what each takes and gives
+    Functions(functions::Arguments),
     #[command(flatten)]
     Online(online::Command),
 }
@@ -36,6 +39,7 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
         Command::Validate(args) => validate::run(global, &args),
         Command::Test(args) => test::run(global, &args),
         Command::Graph(args) => graph::run(global, &args),
+        Command::Functions(args) => functions::run(global, &args),
         Command::Online(command) => online::run(global, command).await,
     }
 }

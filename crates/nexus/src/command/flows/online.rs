@@ -8,7 +8,7 @@ use std::{
 use clap::{Args, Subcommand};
 use nexus_client::{
     Error,
-    flow::{Runs, Start},
+    flow::{Flow, Runs, Start},
 };
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Retry {
         /// The run
         run: String,
-        /// Another task: one around it or before it, by its place, for example /do/0/pay
+        /// Another task: one around it or before it, by its name or its place, for example pay or /do/0/pay
         #[arg(long, value_name = "TASK")]
         from: Option<String>,
     },
@@ -180,7 +180,9 @@ pub(super) async fn run(global: &Global, command: Command) -> Result<(), Failure
         Command::Rehearse(args) => past::rehearse(global, args).await,
         Command::Enable { flow } => {
             let flow = hub.enable_flow(&flow, true).await?;
-            screen.either(&flow, || format!("{} is on", flow.name))
+            screen.either(&flow, || format!("{} is on", flow.name))?;
+            warnings(&flow).iter().for_each(|line| note(&format!("{}{line}", flow.name)));
+            Ok(())
         }
         Command::Disable { flow } => {
             let flow = hub.enable_flow(&flow, false).await?;
@@ -217,7 +219,10 @@ async fn publish(global: &Global, paths: &[PathBuf]) -> Result<(), Failure> {
     let mut wrong = 0;
     for path in file::find(paths)? {
         match hub.publish_flow(&file::read(&path)?).await {
-            Ok(flow) => screen.either(&flow, || format!("{} is {}@{}", path.display(), flow.name, flow.version))?,
+            Ok(flow) => {
+                screen.either(&flow, || format!("{} is {}@{}", path.display(), flow.name, flow.version))?;
+                warnings(&flow).iter().for_each(|line| note(&format!("{}{line}", path.display())));
+            }
             Err(error) => {
                 wrong += 1;
                 refused(&path, &error).iter().for_each(|line| note(line));
@@ -227,6 +232,25 @@ async fn publish(global: &Global, paths: &[PathBuf]) -> Result<(), Failure> {
     if wrong == 0 { Ok(()) } else { Err(Failure::failed(format!("{wrong} of the files were not published"))) }
 }
 
+/// What the hub has to say about a flow that it took.
+fn warnings(flow: &Flow) -> Vec<String> {
+    let listed = flow.more.get("warnings").and_then(Value::as_array);
+    listed.into_iter().flatten().map(|warning| format!("{}", Said(warning, "warning: "))).collect()
+}
+
+/// `:12: warning: /do/0/a: …`
+struct Said<'p>(&'p Value, &'p str);
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |name: &str| self.0.get(name).map(plain).unwrap_or_default();
+        if let Some(line) = self.0.get("line") {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}{}: {}", self.1, text("path"), text("message"))
+    }
+}
+
 /// Why a file was not published: what is wrong in it, a line each, where the hub lists that.
 fn refused(path: &Path, error: &Error) -> Vec<String> {
     let listed = match error {
@@ -234,11 +258,7 @@ fn refused(path: &Path, error: &Error) -> Vec<String> {
         _ => "",
     };
     let problems: Vec<Value> = serde_json::from_str(listed).unwrap_or_default();
-    let text = |of: &Value, name: &str| of.get(name).map(plain).unwrap_or_default();
-    let one = |problem: &Value| {
-        let line = problem.get("line").map(|line| format!(":{line}")).unwrap_or_default();
-        format!("{}{line}: {}: {}", path.display(), text(problem, "path"), text(problem, "message"))
-    };
+    let one = |problem: &Value| format!("{}{}", path.display(), Said(problem, ""));
     if problems.is_empty() { vec![format!("{}: {error}", path.display())] } else { problems.iter().map(one).collect() }
 }
 

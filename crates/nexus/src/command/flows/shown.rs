@@ -60,8 +60,16 @@ fn begun_by(flow: &Flow) -> String {
 /// Why a run faulted.
 pub(super) fn reason(run: &Run) -> String {
     let error = run.more.get("error").cloned().unwrap_or_default();
-    let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    format!("{}: {} (at {})", text("title"), text("detail"), text("instance"))
+    let text = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    // A flow's own error may say no more than its type.
+    let mut said = [text("title"), text("detail")].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    if said.is_empty() {
+        said = text("type").unwrap_or("it failed").to_owned();
+    }
+    match text("instance") {
+        Some(place) => format!("{said} (at {place})"),
+        None => said,
+    }
 }
 
 fn waits(run: &Run) -> String {
@@ -72,6 +80,7 @@ fn waits(run: &Run) -> String {
             "flow" => format!("flow {}", text("flow")),
             "retry" => format!("try {} again", text("attempts")),
             "resume" => "somebody to resume it".to_owned(),
+            "turn" => turn(waiting),
             "approval" => match text("assignee").as_str() {
                 "" => format!("somebody to decide {:?}", text("title")),
                 who => format!("{who} to decide {:?}", text("title")),
@@ -83,6 +92,15 @@ fn waits(run: &Run) -> String {
         format!("{what}{until} at {}", text("task"))
     };
     run.waiting_for.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// The run whose end a queued one waits for.
+fn turn(waiting: &Value) -> String {
+    let run = match text(waiting, "run") {
+        none if none.is_empty() => "its turn".to_owned(),
+        run => format!("run {run} of the same key"),
+    };
+    format!("{run} since {}", text(waiting, "since"))
 }
 
 /// A run as a row.
@@ -185,4 +203,23 @@ pub(super) fn shown_report(report: &Value) -> String {
         })
         .collect();
     format!("{head}\n{}", table(&["task", "times", "p50 ms", "p95 ms"], &rows, "no tasks yet"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reason_says_what_there_is_and_nothing_empty() {
+        let of = |error: Value| {
+            let run = json!({"id": "r", "flow": "t/n", "version": "1.0.0", "status": "faulted", "error": error});
+            reason(&serde_json::from_value(run).unwrap())
+        };
+        assert_eq!(of(json!({"type": "t", "status": 500, "instance": "/do/0/a"})), "t (at /do/0/a)");
+        assert_eq!(of(json!({"type": "t", "title": "Sold out", "instance": "/do/0/a"})), "Sold out (at /do/0/a)");
+        assert_eq!(of(json!({"title": "Timeout", "detail": "too long"})), "Timeout: too long");
+        assert_eq!(of(json!({})), "it failed");
+    }
 }

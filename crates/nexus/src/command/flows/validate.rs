@@ -6,10 +6,9 @@ use clap::Args;
 use nexus_engine::connectors::Library;
 use nexus_flows::{
     Definition,
-    problem::Problem,
-    publish,
-    validate::{check_circles, check_connectors},
-    yaml,
+    catalog::{check_calls, known},
+    problem::{Problem, Problems},
+    validate::{check_circles, check_connectors, examine},
 };
 use serde::Serialize;
 
@@ -38,6 +37,9 @@ struct Checked {
     #[serde(skip_serializing_if = "Option::is_none")]
     flow: Option<String>,
     problems: Vec<Problem>,
+    /// What may be meant otherwise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<Problem>,
 }
 
 /// What was found in all of them.
@@ -58,15 +60,17 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result<(), Failure> {
     for path in file::find(&args.paths)? {
         let text = file::read(&path)?;
         let name = path.display().to_string();
-        match publish(&text) {
+        match look(&text, &library) {
             Ok(definition) => {
                 let flow = Some(definition.id.to_string());
-                let problems = calls(&text, &definition, &library, &args.connectors);
-                let flow = flow.filter(|_| problems.is_empty());
-                files.push(Checked { file: name.clone(), flow, problems });
+                let warnings = definition.warnings.list().to_vec();
+                files.push(Checked { file: name.clone(), flow, problems: Vec::new(), warnings });
                 definitions.push((name, definition));
             }
-            Err(problems) => files.push(Checked { file: name, flow: None, problems: problems.list().to_vec() }),
+            Err(problems) => {
+                let problems = problems.list().iter().map(|problem| own(problem, &args.connectors)).collect();
+                files.push(Checked { file: name, flow: None, problems, warnings: Vec::new() });
+            }
         }
     }
     let together = together(&definitions);
@@ -80,17 +84,24 @@ pub(crate) fn run(global: &Global, args: &Arguments) -> Result<(), Failure> {
     if report.ok { Ok(()) } else { Err(Failure::failed(summary(&report))) }
 }
 
-/// What is wrong with a flow's calls of connectors; the hub that it is for may have others than are known here.
-fn calls(text: &str, definition: &Definition, library: &Library, dir: &Path) -> Vec<Problem> {
-    let source = yaml::parse(text).ok();
-    let found = check_connectors(definition, library).located(|path| source.as_ref()?.line(path));
-    let own = |mut problem: Problem| {
-        if problem.message.starts_with("there is no connector") {
-            problem.message += &format!("; files of your own are looked for in {} (--connectors)", dir.display());
-        }
-        problem
-    };
-    found.list().iter().cloned().map(own).collect()
+/// All that is wrong with a file by itself, its calls of functions and connectors included.
+fn look(text: &str, library: &Library) -> Result<Definition, Problems> {
+    let mut examined = examine(text)?;
+    examined.check_calls(|definition| {
+        let mut found = check_calls(definition, known);
+        found.absorb(check_connectors(definition, library));
+        found
+    });
+    examined.into_result()
+}
+
+/// The hub that a flow is for may have other connectors than are known here.
+fn own(problem: &Problem, dir: &Path) -> Problem {
+    let mut problem = problem.clone();
+    if problem.message.starts_with("there is no connector") {
+        problem.message += &format!("; files of your own are looked for in {} (--connectors)", dir.display());
+    }
+    problem
 }
 
 /// Two files for one version, and flows that run each other in a circle.
@@ -130,10 +141,12 @@ fn show(screen: Screen, report: &Report) -> Result<(), Failure> {
             if let Some(flow) = &file.flow {
                 lines.push(format!("{}: {flow} is good", file.file));
             }
-            for problem in &file.problems {
+            let said = |problem: &Problem, mark: &str| {
                 let line = problem.line.map(|line| format!(":{line}")).unwrap_or_default();
-                lines.push(format!("{}{line}: {}: {}", file.file, problem.path, problem.message));
-            }
+                format!("{}{line}: {mark}{}: {}", file.file, problem.path, problem.message)
+            };
+            lines.extend(file.problems.iter().map(|problem| said(problem, "")));
+            lines.extend(file.warnings.iter().map(|warning| said(warning, "warning: ")));
         }
         lines.extend(report.together.iter().cloned());
         lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
