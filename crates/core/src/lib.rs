@@ -25,6 +25,7 @@ pub mod limits;
 pub mod own;
 pub mod plugin;
 pub mod problem;
+pub mod ranged;
 pub mod record;
 pub mod retry;
 pub mod sign;

@@ -140,6 +140,13 @@ fn responses(route: &Route) -> Value {
             all.insert("200".into(), body);
         }
     }
+    if route.method == Method::GET && route.headers.iter().any(|p| p.name == "If-None-Match") {
+        let tag = json!({"schema": {"type": "string"}, "description": "The version, for If-Match and If-None-Match"});
+        if let Some(done) = all.get_mut("200") {
+            done["headers"] = json!({"ETag": tag.clone()});
+        }
+        all.insert("304".into(), json!({"description": "It is what the caller has", "headers": {"ETag": tag}}));
+    }
     let refusal = match route.envelope {
         Envelope::Enveloped => "#/components/responses/EnvelopedProblem",
         Envelope::Bare | Envelope::Exempt => "#/components/responses/Problem",

@@ -330,7 +330,8 @@ impl Router {
 
     /// The route for a request; `HEAD` is answered as `GET` without its body.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
-        let path = spanning(path);
+        let keyless = keyless(path);
+        let path = keyless.map_or_else(|| spanning(path), Cow::from);
         let Ok(hit) = self.paths.at(&path) else { return Found::Nothing };
         let method = if *method == Method::HEAD { &Method::GET } else { method };
         let Some((route, number)) = hit.value.iter().find(|(route, _)| route.method == *method) else {
@@ -339,7 +340,7 @@ impl Router {
         let mut params = Params::new();
         for (name, value) in hit.params.iter() {
             let known = param_names(route.path).find(|n| *n == name).unwrap_or("");
-            params.push((known, value.to_owned()));
+            params.push((known, if keyless.is_some() { String::new() } else { value.to_owned() }));
         }
         Found::Route(route, *number, params)
     }
@@ -350,6 +351,16 @@ const SPANNING: &str = "/state/";
 const FLOWS: &str = "/flows/";
 /// What may stand behind such a parameter.
 const BEHIND: &str = "/history";
+
+/// For a path with an empty key of state, which the router takes for no parameter, the path of another one: whoever asks
+/// is told what is wrong with the key, instead of that nothing is there.
+fn keyless(path: &str) -> Option<&'static str> {
+    match path {
+        "/state/" => Some("/state/-"),
+        "/state//history" => Some("/state/-/history"),
+        _ => None,
+    }
+}
 
 /// A path in which the slashes of a key of `/state/{key}` and `/state/{key}/history` are escaped, as the router takes
 /// one segment for a parameter.
@@ -442,7 +453,9 @@ mod tests {
         assert_eq!(find("/state/history"), state("history"));
         assert_eq!(find("/state/a/b/history"), ("state_history", "a%2Fb".to_owned()));
         assert_eq!(find("/state").0, "list_state");
-        assert_eq!(find("/state/").0, "");
+        assert_eq!(find("/state/"), state(""));
+        assert_eq!(find("/state//history"), ("state_history", String::new()));
+        assert_eq!(find("/state/-"), state("-"));
     }
 
     #[test]

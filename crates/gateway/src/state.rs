@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use nexus_core::{
     access::Principal,
     json,
     limits::JSON_DEPTH,
     problem::{Code, Problem},
 };
-use nexus_services::state::{Change, Expect, Origin, StateError, Version};
+use nexus_services::state::{Change, Expect, LONGEST_TTL_SECONDS, Origin, StateError, Version};
 use serde::Deserialize;
 use serde_json::{Map, value::RawValue};
 
@@ -18,6 +18,7 @@ use crate::{
     call::{Call, is_json, is_undeclared, media_type, typed, unsupported},
     error::{self, malformed},
     ingress::Lineage,
+    routes::Envelope,
 };
 
 /// Bytes of the body of a write: a value and what is said beside it.
@@ -34,7 +35,12 @@ pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
     };
     let version = found.map_err(|e| e.problem)?;
     let tag = HeaderValue::from_str(&format!("\"{}\"", version.version)).ok();
-    let answer = Answer::json(item(&key, &version)?);
+    let answer = if is_known(&call, version.version) {
+        // Nothing but the tag.
+        Answer::raw("", Body::full("")).status(StatusCode::NOT_MODIFIED)
+    } else {
+        Answer::json(item(&key, &version)?)
+    };
     Ok(match tag {
         Some(tag) => answer.header(header::ETAG, tag),
         None => answer,
@@ -70,7 +76,7 @@ struct Put<'a> {
     value: Option<&'a RawValue>,
     #[serde(default)]
     expected_version: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nexus_core::ranged::maybe_whole::<1, LONGEST_TTL_SECONDS, _>")]
     ttl_seconds: Option<u64>,
 }
 
@@ -130,7 +136,7 @@ async fn write(call: Call, change: Change) -> Result<Answer, Problem> {
 
 /// A refusal; one that does not fit the present version says which that is.
 pub(crate) fn refused(call: &Call, error: StateError) -> Result<Answer, Problem> {
-    let StateError { problem, version, conflict } = error;
+    let StateError { problem, version, conflict, value } = error;
     if version.is_none() && conflict.is_none() {
         return Err(problem);
     }
@@ -144,8 +150,15 @@ pub(crate) fn refused(call: &Call, error: StateError) -> Result<Answer, Problem>
         request_id: call.id.as_str(),
         now: call.now,
     };
-    let body = error::body(&problem, &context, extra).to_string();
-    let answer = Answer::raw("application/problem+json", Body::full(body)).status(error::status(problem.code));
+    let mut body = error::body(&problem, &context, extra).to_string();
+    if let Some(value) = value
+        && body.pop() == Some('}')
+    {
+        // As the bytes that came in.
+        body.push_str(&format!(r#","value":{}}}"#, value.get()));
+    }
+    let kind = if call.route.envelope == Envelope::Enveloped { "application/json" } else { "application/problem+json" };
+    let answer = Answer::raw(kind, Body::full(body)).status(error::status(problem.code));
     Ok(answer.header(header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
 }
 
@@ -155,22 +168,57 @@ pub(crate) async fn origin(call: &Call) -> Result<Origin, Problem> {
     Ok(lineage.origin(&call.principal()?.name))
 }
 
-/// What the writer relies on, by the body (or query) and by `If-Match`. The header is a precondition: strict.
+/// What the writer relies on, by the body (or query) and by the headers. Those are preconditions: strict.
 fn expectation(call: &Call, expected: Option<u64>) -> Result<(Expect, bool), Problem> {
-    let matched = match call.parts.headers.get(header::IF_MATCH) {
-        None => return Ok((expected.map_or(Expect::Anything, Expect::Version), false)),
-        Some(value) => value.to_str().ok().and_then(if_match),
-    };
-    let matched = matched.ok_or_else(|| malformed("If-Match is one version, 3 or \"3\", or * for any that exists"))?;
-    match expected {
-        Some(n) if matched != Expect::Version(n) => {
-            Err(Problem::field("expected_version", "it says another version than If-Match; send one of them"))
+    let text = |name: &HeaderName| call.parts.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    precondition(text(&header::IF_MATCH), text(&header::IF_NONE_MATCH), expected)
+}
+
+fn precondition(
+    if_match: Option<&str>,
+    if_none_match: Option<&str>,
+    expected: Option<u64>,
+) -> Result<(Expect, bool), Problem> {
+    let (demanded, name) = match (if_match, if_none_match) {
+        (None, None) => return Ok((expected.map_or(Expect::Anything, Expect::Version), false)),
+        (Some(_), Some(_)) => {
+            return Err(malformed("If-Match and If-None-Match contradict each other; send one of them"));
         }
-        _ => Ok((matched, true)),
+        (Some(text), None) => {
+            let found = matched(text);
+            (
+                found.ok_or_else(|| malformed("If-Match is one version, 3 or \"3\", or * for any that exists"))?,
+                "If-Match",
+            )
+        }
+        (None, Some(text)) if text.trim() == "*" => (Expect::Version(0), "If-None-Match"),
+        (None, Some(_)) => return Err(malformed("If-None-Match of a write is *: the key must not exist")),
+    };
+    match expected {
+        Some(n) if demanded != Expect::Version(n) => {
+            let reason = format!("it says another version than {name}; send one of them");
+            Err(Problem::field("expected_version", reason))
+        }
+        _ => Ok((demanded, true)),
     }
 }
 
-fn if_match(text: &str) -> Option<Expect> {
+/// Whether the caller has this version already, by `If-None-Match`.
+fn is_known(call: &Call, version: u64) -> bool {
+    let lines = call.parts.headers.get_all(header::IF_NONE_MATCH);
+    lines.iter().filter_map(|line| line.to_str().ok()).any(|line| none_match(line, version))
+}
+
+/// Whether a line of `If-None-Match` names a version that exists. What is no tag of ours matches nothing.
+fn none_match(line: &str, version: u64) -> bool {
+    let tag = |tag: &str| {
+        let tag = tag.trim();
+        tag == "*" || matched(tag.strip_prefix("W/").unwrap_or(tag)) == Some(Expect::Version(version))
+    };
+    line.split(',').any(tag)
+}
+
+fn matched(text: &str) -> Option<Expect> {
     let text = text.trim();
     if text == "*" {
         return Some(Expect::Existing);
@@ -234,11 +282,36 @@ mod tests {
 
     #[test]
     fn if_match_takes_a_version_with_or_without_quotes_or_a_star() {
-        assert_eq!(if_match("3"), Some(Expect::Version(3)));
-        assert_eq!(if_match(" \"3\" "), Some(Expect::Version(3)));
-        assert_eq!(if_match("*"), Some(Expect::Existing));
+        assert_eq!(matched("3"), Some(Expect::Version(3)));
+        assert_eq!(matched(" \"3\" "), Some(Expect::Version(3)));
+        assert_eq!(matched("*"), Some(Expect::Existing));
         for bad in ["", "\"\"", "W/\"3\"", "\"3", "1, 2", "-1", "+1", "99999999999999999999"] {
-            assert_eq!(if_match(bad), None, "{bad}");
+            assert_eq!(matched(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn of_the_two_headers_one_may_stand_and_it_agrees_with_the_body() {
+        let say = |one, none, expected| precondition(one, none, expected).map_err(|e| e.code);
+        assert_eq!(say(None, None, None), Ok((Expect::Anything, false)));
+        assert_eq!(say(None, None, Some(0)), Ok((Expect::Version(0), false)));
+        assert_eq!(say(Some("3"), None, Some(3)), Ok((Expect::Version(3), true)));
+        assert_eq!(say(None, Some(" * "), None), Ok((Expect::Version(0), true)));
+        assert_eq!(say(None, Some("*"), Some(0)), Ok((Expect::Version(0), true)));
+        assert_eq!(say(None, Some("*"), Some(3)), Err(Code::Invalid));
+        assert_eq!(say(Some("3"), None, Some(4)), Err(Code::Invalid));
+        assert_eq!(say(Some("*"), Some("*"), None), Err(Code::Malformed));
+        assert_eq!(say(None, Some("\"3\""), None), Err(Code::Malformed));
+        assert_eq!(say(None, Some(""), None), Err(Code::Malformed));
+    }
+
+    #[test]
+    fn a_reader_who_has_the_version_is_known_by_any_of_its_tags() {
+        for line in ["\"3\"", "3", "W/\"3\"", "*", "\"1\", W/\"3\"", " \"3\",", "junk, \"3\""] {
+            assert!(none_match(line, 3), "{line}");
+        }
+        for line in ["", "\"4\"", "\"33\"", "junk", "W/*", "\"3", "-3"] {
+            assert!(!none_match(line, 3), "{line}");
         }
     }
 }

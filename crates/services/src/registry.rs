@@ -35,7 +35,7 @@ pub use self::{
     choice::Strategy,
     invoke::{Invocation, Invoked},
     options::RegistryOptions,
-    service::{Filter, NewService, Service, ServiceView},
+    service::{Filter, LONGEST_TTL, NewService, Service, ServiceView},
     vitals::Status,
 };
 

@@ -6,7 +6,7 @@
 //!
 //! - [`key`], [`version`], [`change`]: what is stored, what is asked for, and when it fits.
 //! - [`plan`]: what one change writes. [`write`](mod@write), [`read`]: doing it.
-//! - [`policy`], [`merge`], [`resolve`], [`conflict`]: what becomes of a write that met another.
+//! - [`policy`], [`merge`], [`value`], [`resolve`], [`conflict`], [`chosen`]: what becomes of a write that met another.
 //! - [`transaction`]: several keys at once, with checks and a time to confirm.
 //! - [`keeping`], [`snapshot`], [`metrics`]: what ends by itself, the copy as a file, figures.
 
@@ -23,6 +23,7 @@ use serde::Serialize;
 
 mod cache;
 mod change;
+mod chosen;
 mod conflict;
 mod keeping;
 mod key;
@@ -34,10 +35,12 @@ mod read;
 mod resolve;
 mod snapshot;
 mod transaction;
+mod value;
 mod version;
 mod write;
 
-pub use change::{Change, Expect, LONGEST_TTL, StateError, VALUE_BYTES, Written};
+pub use change::{Change, Expect, LONGEST_TTL_SECONDS, StateError, VALUE_BYTES, Written};
+pub use chosen::Chosen;
 pub use conflict::{Cause, Choice, OPEN_CONFLICTS, Parked, Resolution};
 pub use key::{KEY_BYTES, check_key};
 pub use merge::MergeKind;
@@ -46,7 +49,8 @@ pub use plan::{CHANGED, CONFLICT, RESOLVED, is_own_topic};
 pub use policy::{NewPolicy, OnConflict, Policy};
 pub use read::Listed;
 pub use transaction::{
-    CONFIRM_WITHIN, Moved, Settled, Standing, TRANSACTION_BYTES, TRANSACTION_CHECKS, TRANSACTION_KEYS, Transaction,
+    CONFIRM_WITHIN_SECONDS, Moved, Settled, Standing, TRANSACTION_BYTES, TRANSACTION_CHECKS, TRANSACTION_KEYS,
+    Transaction,
 };
 pub use version::{Origin, Version};
 
@@ -138,8 +142,7 @@ impl StateStore {
     pub async fn open(hub: &Hub, options: StateOptions, plugins: Arc<dyn PluginHost>) -> Result<Self, StartError> {
         let other = |e: Problem| StartError::Other(e.message);
         let options = StateOptions { history_versions: options.history_versions.max(FEWEST_VERSIONS), ..options };
-        let stored = hub.desk().load::<Policy>().await?.into_iter().map(|(policy, _)| policy).collect();
-        let policies = policy::Policies::new(options.policies.clone(), stored, hub.desk().now()).map_err(other)?;
+        let policies = policy::Policies::open(hub.desk(), options.policies.clone()).await.map_err(other)?;
         let metrics = metrics::StateMetrics::new(hub);
         let (cache, turns) = (cache::Cache::default(), cache::Turns::default());
         let inner = Inner { hub: hub.clone(), options, cache, turns, metrics, policies, plugins };

@@ -73,6 +73,10 @@ class ClientTest(unittest.IsolatedAsyncioTestCase):
     async def test_state_has_versions_and_a_stale_write_is_refused(self) -> None:
         """C-049"""
         self.assertIsNone(await self.client.get_state("app/config é"))
+        with self.assertRaises(NexusError) as no_key:
+            await self.client.get_state("")
+        self.assertEqual(no_key.exception.status, 422)
+        self.assertIn("a key has 1 to 256 bytes", str(no_key.exception))
         written = await self.client.set_state("app/config é", {"theme": "dark"})
         self.assertEqual((written["success"], written["version"]), (True, 1))
         self.assertEqual(await self.client.get_state("app/config é"), {"theme": "dark"})

@@ -151,9 +151,20 @@ impl Client {
         self.page(path.as_str()).await
     }
 
-    /// Ends a conflict: `current`, `wanted`, or `value` with another one.
-    pub async fn resolve_state_conflict(&self, id: &str, choice: &str, value: Option<&Value>) -> Result<Value, Error> {
+    /// Ends a conflict: `current`, `wanted`, or `value` with another one. `expected` is the present version as the chooser
+    /// saw it; without it the one that stood when the write was parked. It is refused (409; the present version is in
+    /// [`crate::Problem::version`]) when the key was written since.
+    pub async fn resolve_state_conflict(
+        &self,
+        id: &str,
+        choice: &str,
+        value: Option<&Value>,
+        expected: Option<u64>,
+    ) -> Result<Value, Error> {
         let mut body = json!({"choice": choice});
+        if let Some(expected) = expected {
+            body["expected_version"] = expected.into();
+        }
         if let Some(value) = value {
             body["value"] = value.clone();
         }

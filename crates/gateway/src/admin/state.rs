@@ -8,7 +8,8 @@ use nexus_core::{
     problem::{Code, Problem},
 };
 use nexus_services::state::{
-    Change, Choice, Expect, LONGEST_TTL, NewPolicy, Parked, Settled, StateError, TRANSACTION_BYTES, Transaction,
+    CONFIRM_WITHIN_SECONDS, Change, Choice, Chosen, Expect, LONGEST_TTL_SECONDS, NewPolicy, Parked, Settled,
+    StateError, TRANSACTION_BYTES, Transaction,
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -107,6 +108,8 @@ struct Resolve<'a> {
     choice: Choice,
     #[serde(default, borrow, deserialize_with = "crate::state::present")]
     value: Option<&'a RawValue>,
+    #[serde(default)]
+    expected_version: Option<u64>,
 }
 
 /// `POST /api/v1/state/conflicts/{id}/resolve`.
@@ -115,11 +118,20 @@ pub(crate) async fn resolve(mut call: Call) -> Result<Answer, Problem> {
     json::check(&bytes, JSON_DEPTH)?;
     let id = call.param("id")?;
     let found = call.gate.state.conflict(&id).await.map_err(problem)?;
-    permitted(found.key, call.principal()?, "state:write")?;
+    let key = permitted(found.key, call.principal()?, "state:write")?;
     let body: Resolve<'_> = typed(&bytes)?;
     let origin = origin(&call).await?;
-    let done = call.gate.state.resolve(&id, body.choice, body.value.map(ToOwned::to_owned), &origin).await;
-    Ok(Answer::json(parked(&done.map_err(problem)?)?))
+    let value = body.value.map(ToOwned::to_owned);
+    let chosen = Chosen { choice: body.choice, value, expected_version: body.expected_version };
+    match call.gate.state.resolve(&id, &chosen, &origin).await {
+        Ok(done) => Ok(Answer::json(parked(&done)?)),
+        Err(mut error) => {
+            // What stands is for those who may read it.
+            let reads = call.principal()?.may_for("state:read", &key);
+            error.value = error.value.filter(|_| reads);
+            refused(&call, error)
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -132,7 +144,7 @@ struct NewChange<'a> {
     delete: bool,
     #[serde(default)]
     expected_version: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nexus_core::ranged::maybe_whole::<1, LONGEST_TTL_SECONDS, _>")]
     ttl_seconds: Option<u64>,
 }
 
@@ -143,7 +155,7 @@ struct NewTransaction<'a> {
     changes: Vec<NewChange<'a>>,
     #[serde(default)]
     checks: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nexus_core::ranged::maybe_whole::<1, CONFIRM_WITHIN_SECONDS, _>")]
     confirm_within_seconds: Option<u64>,
 }
 
@@ -158,7 +170,7 @@ impl NewChange<'_> {
             value: self.value.map(ToOwned::to_owned),
             expect: self.expected_version.map_or(Expect::Anything, Expect::Version),
             strict: true,
-            ttl: self.ttl_seconds.map(|secs| Duration::from_secs(secs.min(LONGEST_TTL.as_secs() + 1))),
+            ttl: self.ttl_seconds.map(Duration::from_secs),
         })
     }
 }

@@ -13,6 +13,15 @@ const LIST: &[Param] = &[
     Param { name: "cursor", about: "next_cursor of the page before" },
     Param { name: "limit", about: "at most so many; 1 to 500, default 100" },
 ];
+const GET_HEADERS: &[Param] =
+    &[Param { name: "If-None-Match", about: "304 without a body when the ETag is one of these; * for any" }];
+const WRITE_HEADERS: &[Param] = &[
+    Param {
+        name: "If-Match",
+        about: "refuse it (409) unless this is the present version, 3 or \"3\"; *: unless it exists",
+    },
+    Param { name: "If-None-Match", about: "*: refuse it (409) when the key exists" },
+];
 const DELETE: &[Param] =
     &[Param { name: "expected_version", about: "refuse it (409) when the present version is another" }];
 const HISTORY: &[Param] = &[
@@ -49,10 +58,12 @@ pub(crate) static ROUTES: &[Route] = &[
         .rate(Rate::Publish)
         .bare()
         .query(GET)
+        .headers(GET_HEADERS)
         .gives(json("State")),
     route(Method::PUT, "/state/{key}", "put_state", |c| Box::pin(state::put(c)))
         .about(GROUP, "Set a key; with expected_version or If-Match only if nobody changed it meanwhile")
         .may("state:write")
+        .headers(WRITE_HEADERS)
         .rate(Rate::Publish)
         .bare()
         .audit(Audit::Event)
@@ -65,6 +76,7 @@ pub(crate) static ROUTES: &[Route] = &[
         .bare()
         .audit(Audit::Event)
         .query(DELETE)
+        .headers(WRITE_HEADERS)
         .gives(json("StateWritten")),
     route(Method::GET, "/state/{key}/history", "state_history", |c| Box::pin(state::history(c)))
         .about(GROUP, "The versions of a key that are kept, oldest first")

@@ -1,6 +1,10 @@
 //! Bodies of services, state, tokens and commands.
 
 use nexus_engine::tokens::Grace;
+use nexus_services::{
+    registry::LONGEST_TTL,
+    state::{CONFIRM_WITHIN_SECONDS, LONGEST_TTL_SECONDS},
+};
 use serde_json::{Value, json};
 
 use super::{list, map, named, object, one_of, text, time, whole, yes_no};
@@ -25,7 +29,7 @@ pub(super) fn services() -> Vec<(&'static str, Value)> {
                 json!({"type": "object", "description": "weight and strategy are read by the choice", "additionalProperties": true}),
             ),
             ("load", number()),
-            ("ttl_seconds", whole()),
+            ("ttl_seconds", json!({"type": "integer", "minimum": 1, "maximum": LONGEST_TTL})),
         ]
     };
     let mut shown = said();
@@ -72,7 +76,7 @@ pub(super) fn state() -> Vec<(&'static str, Value)> {
             "expected_version",
             json!({"type": ["integer", "null"], "minimum": 0, "description": "0: the key must not exist"}),
         ),
-        ("ttl_seconds", json!({"type": ["integer", "null"], "minimum": 1, "description": "delete the key after this"})),
+        ("ttl_seconds", ttl()),
     ];
     let next = || ("next_cursor", json!({"type": ["string", "null"]}));
     let written = [
@@ -99,6 +103,10 @@ pub(super) fn state() -> Vec<(&'static str, Value)> {
     all
 }
 
+fn ttl() -> Value {
+    json!({"type": ["integer", "null"], "minimum": 1, "maximum": LONGEST_TTL_SECONDS, "description": "delete the key after this"})
+}
+
 fn state_conflicts() -> Vec<(&'static str, Value)> {
     let any = |about: &str| json!({"description": about});
     let rule = [
@@ -122,7 +130,14 @@ fn state_conflicts() -> Vec<(&'static str, Value)> {
         ("wanted", any("the value that waits")),
         ("deletes", yes_no()),
         ("base_version", whole()),
-        ("current_version", whole()),
+        (
+            "current_version",
+            json!({"type": "integer", "minimum": 0, "description": "the present one; once resolved, the one it was resolved against"}),
+        ),
+        (
+            "parked_version",
+            json!({"type": "integer", "minimum": 0, "description": "the one that stood when it was parked"}),
+        ),
         ("by", text()),
         ("parked_at", time()),
         ("correlation_id", text()),
@@ -134,7 +149,15 @@ fn state_conflicts() -> Vec<(&'static str, Value)> {
         ("open", whole()),
         ("last_conflict", json!({"type": ["object", "null"]})),
     ];
-    let choice = [("choice", one_of(&["current", "wanted", "value"])), ("value", any("with the choice value"))];
+    let choice = [
+        ("choice", one_of(&["current", "wanted", "value"])),
+        ("value", any("with the choice value")),
+        (
+            "expected_version",
+            json!({"type": ["integer", "null"], "minimum": 0,
+                   "description": "the present version as the chooser saw it; absent: the one that stood when it was parked"}),
+        ),
+    ];
     vec![
         ("NewStatePolicy", object(&["prefix", "on_conflict"], &rule)),
         ("StatePolicy", object(&["name", "rule"], &policy)),
@@ -155,7 +178,7 @@ fn transactions() -> Vec<(&'static str, Value)> {
             ("value", json!({"description": "any JSON; or delete: true"})),
             ("delete", yes_no()),
             ("expected_version", json!({"type": ["integer", "null"], "minimum": 0})),
-            ("ttl_seconds", json!({"type": ["integer", "null"], "minimum": 1})),
+            ("ttl_seconds", ttl()),
         ],
     );
     let transaction = [
@@ -173,7 +196,10 @@ fn transactions() -> Vec<(&'static str, Value)> {
     let new = [
         ("changes", list(change)),
         ("checks", list(json!({"type": "string", "description": "jq over {<key>: <value after it>}"}))),
-        ("confirm_within_seconds", json!({"type": ["integer", "null"], "minimum": 1})),
+        (
+            "confirm_within_seconds",
+            json!({"type": ["integer", "null"], "minimum": 1, "maximum": CONFIRM_WITHIN_SECONDS}),
+        ),
     ];
     vec![
         ("NewTransaction", object(&["changes"], &new)),

@@ -74,6 +74,9 @@ pub(crate) enum Command {
         choice: String,
         /// With the choice value: the value, as JSON
         value: Option<String>,
+        /// Only while this is the present version of the key; without it, while nobody wrote it since the conflict
+        #[arg(long, value_name = "VERSION")]
+        expect: Option<u64>,
     },
 }
 
@@ -138,9 +141,9 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
             let page = hub.state_conflicts(key.as_deref(), all).await?;
             screen.either(&page.items, || objects(&page.items))
         }
-        Command::Resolve { id, choice, value } => {
+        Command::Resolve { id, choice, value, expect } => {
             let value = value.as_deref().map(parse_json).transpose()?;
-            let done = hub.resolve_state_conflict(&id, &choice, value.as_ref()).await?;
+            let done = hub.resolve_state_conflict(&id, &choice, value.as_ref(), expect).await?;
             screen.either(&done, || object(&done))
         }
     }

@@ -35,5 +35,6 @@ mod sink;
 mod sockets;
 mod state;
 mod state_crash;
+mod state_guards;
 mod state_rules;
 mod tidy;

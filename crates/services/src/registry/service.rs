@@ -23,7 +23,7 @@ const METADATA_BYTES: usize = 16 << 10;
 /// Bytes of a URL or a host.
 const URL_BYTES: usize = 1_024;
 /// The longest time between two heartbeats that a service may promise.
-const LONGEST_TTL: u64 = 24 * 3600;
+pub const LONGEST_TTL: u64 = 24 * 3600;
 /// The largest load and weight.
 const LARGEST: f64 = 1e9;
 
@@ -42,6 +42,7 @@ pub struct NewService {
     /// A host name or an address.
     pub host: String,
     /// Its port.
+    #[serde(deserialize_with = "nexus_core::ranged::whole::<1, 65_535, _, _>")]
     pub port: u16,
     /// `http` or `https`; absent = `http`.
     #[serde(default)]
@@ -59,7 +60,7 @@ pub struct NewService {
     #[serde(default)]
     pub load: Option<f64>,
     /// It promises a heartbeat this often at least; absent = the hub's own, from its first heartbeat on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "nexus_core::ranged::maybe_whole::<1, LONGEST_TTL, _>")]
     pub ttl_seconds: Option<u64>,
     /// What clients send back of what they were shown; only the hub decides it.
     #[serde(default, rename = "status")]

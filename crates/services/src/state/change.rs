@@ -11,8 +11,10 @@ use super::version::Version;
 
 /// Bytes of a value; with what is noted beside it, it stays below the limit of a document. Larger is refused (413).
 pub const VALUE_BYTES: usize = 250 << 10;
-/// Longest time to live: ten years.
-pub const LONGEST_TTL: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
+/// Longest time to live, in seconds: ten years.
+pub const LONGEST_TTL_SECONDS: u64 = 10 * 366 * 24 * 3600;
+/// The same.
+const LONGEST_TTL: Duration = Duration::from_secs(LONGEST_TTL_SECONDS);
 
 /// What the writer relies on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,7 +72,7 @@ impl Change {
         }
         match self.ttl {
             Some(ttl) if ttl.is_zero() || ttl > LONGEST_TTL => {
-                Err(Problem::field("ttl_seconds", format!("1 to {} are possible", LONGEST_TTL.as_secs())))
+                Err(Problem::field("ttl_seconds", format!("must be a whole number from 1 to {LONGEST_TTL_SECONDS}")))
             }
             _ => Ok(()),
         }
@@ -95,11 +97,13 @@ pub struct StateError {
     pub version: Option<u64>,
     /// The conflict under which it waits for somebody's choice.
     pub conflict: Option<Box<str>>,
+    /// The present value, where a choice was not made for it: for those who may read the key.
+    pub value: Option<Box<RawValue>>,
 }
 
 impl From<Problem> for StateError {
     fn from(problem: Problem) -> Self {
-        Self { problem, version: None, conflict: None }
+        Self { problem, version: None, conflict: None, value: None }
     }
 }
 
@@ -131,7 +135,7 @@ impl StateError {
             Expect::Version(n) => format!(", not {n}"),
         };
         let message = format!("{key:?} {present}{wanted}; read it again and decide again");
-        Self { problem: Problem::new(Code::Conflict, message), version: Some(version), conflict: None }
+        Self { version: Some(version), ..Problem::new(Code::Conflict, message).into() }
     }
 
     /// 404 of a key.

@@ -4,7 +4,7 @@ use nexus_core::{
     event::NewEvent,
     problem::{Code, Problem},
     record::{Collection, Column, ColumnType, Index, IndexKind, Record, Value},
-    store::{Commit, CommitError, Guard, IndexQuery, Key, Lane, Range, Write},
+    store::{Commit, CommitError, Guard, IndexQuery, Lane, Range, Write},
     time::Timestamp,
     topic::Topic,
 };
@@ -13,18 +13,14 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     StateStore,
-    change::{StateError, VALUE_BYTES, number},
-    key::check_key,
-    plan::{CONFLICT, RESOLVED, Step},
+    change::{StateError, number},
+    plan::CONFLICT,
     read::Listed,
     version::{Held, Origin},
-    write::{next, overrun},
 };
 
 /// Conflicts that wait for a choice; at it one more write is refused without being kept.
 pub const OPEN_CONFLICTS: u32 = 10_000;
-/// Tries of one choice against writers of the same key.
-const TRIES: u32 = 64;
 
 pub(super) static CONFLICTS: Collection = Collection {
     name: "state_conflicts",
@@ -90,8 +86,12 @@ pub struct Parked {
     pub deletes: bool,
     /// The version that the writer had read; 0 = none.
     pub base_version: u64,
-    /// The version that stood when it was parked.
+    /// The version that stands; once it is resolved, the one that it was resolved against. (In the store, while it
+    /// waits: the one that stood when it was parked.)
     pub current_version: u64,
+    /// The version that stood when it was parked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parked_version: Option<u64>,
     /// Who wanted it.
     pub by: String,
     /// When.
@@ -102,6 +102,15 @@ pub struct Parked {
     /// How it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Resolution>,
+}
+
+impl Parked {
+    /// As it is shown; `present` is the version that its key has now, while it waits.
+    pub(super) fn seen(mut self, present: Option<u64>) -> Self {
+        self.parked_version.get_or_insert(self.current_version);
+        self.current_version = present.unwrap_or(self.current_version);
+        self
+    }
 }
 
 impl Record for Parked {
@@ -116,7 +125,7 @@ impl Record for Parked {
 }
 
 /// What becomes of it, for the log: never with values.
-fn notice(topic: &str, parked: &Parked, origin: &Origin, now: Timestamp) -> NewEvent {
+pub(super) fn notice(topic: &str, parked: &Parked, origin: &Origin, now: Timestamp) -> NewEvent {
     let mut data = json!({
         "id": parked.id, "key": parked.key, "cause": parked.cause, "by": parked.by,
         "base_version": parked.base_version, "current_version": parked.current_version,
@@ -132,7 +141,7 @@ fn notice(topic: &str, parked: &Parked, origin: &Origin, now: Timestamp) -> NewE
     event
 }
 
-fn wrong(e: &serde_json::Error) -> Problem {
+pub(super) fn wrong(e: &serde_json::Error) -> Problem {
     Problem::new(Code::Internal, format!("a conflict can't be written as JSON: {e}"))
 }
 
@@ -166,6 +175,7 @@ impl StateStore {
             wanted: wanted.unwrap_or_else(|| RawValue::NULL.to_owned()),
             base_version,
             current_version: number(current.map(|held| &held.version)),
+            parked_version: None,
             by: origin.by.clone(),
             parked_at: now,
             correlation_id: origin.correlation.clone(),
@@ -192,12 +202,20 @@ impl StateStore {
         }
     }
 
-    /// One conflict.
+    /// One conflict, with the version that its key has now.
     pub async fn conflict(&self, id: &str) -> Result<Parked, StateError> {
-        Ok(self.conflict_at(id).await?.0)
+        self.shown(self.conflict_at(id).await?.0).await
     }
 
-    async fn conflict_at(&self, id: &str) -> Result<(Parked, u64), StateError> {
+    async fn shown(&self, parked: Parked) -> Result<Parked, StateError> {
+        let present = match &parked.resolved {
+            None => Some(number(self.fresh(&parked.key).await?.version())),
+            Some(_) => None,
+        };
+        Ok(parked.seen(present))
+    }
+
+    pub(super) async fn conflict_at(&self, id: &str) -> Result<(Parked, u64), StateError> {
         let found = self.desk().store.get(&CONFLICTS, id).await?;
         let Some(document) = found else {
             return Err(Problem::new(Code::NotFound, format!("there is no conflict {id:?}")).into());
@@ -207,7 +225,7 @@ impl StateStore {
         Ok((parked, document.version))
     }
 
-    /// Conflicts in the order of time: all, or those that wait; of one key, or all.
+    /// Conflicts in the order of time, each with the version that its key has now: all, or those that wait; of one key, or all.
     pub async fn conflicts(
         &self,
         key: Option<&str>,
@@ -226,7 +244,10 @@ impl StateStore {
                 nexus_core::store::StoreError::Broken(format!("conflict {} is unreadable: {e}", document.key))
             })
         };
-        let items = page.items.iter().map(read).collect::<Result<Vec<Parked>, _>>()?;
+        let mut items = Vec::with_capacity(page.items.len());
+        for document in &page.items {
+            items.push(self.shown(read(document)?).await?);
+        }
         Ok(Listed { items, next: page.next })
     }
 
@@ -243,65 +264,5 @@ impl StateStore {
                 return Ok(count);
             }
         }
-    }
-
-    /// Ends a conflict by a choice; `value` goes with [`Choice::Value`].
-    pub async fn resolve(
-        &self,
-        id: &str,
-        choice: Choice,
-        value: Option<Box<RawValue>>,
-        origin: &Origin,
-    ) -> Result<Parked, StateError> {
-        if (choice == Choice::Value) != value.is_some() {
-            return Err(Problem::field("value", "goes with the choice \"value\", and only with it").into());
-        }
-        if value.as_ref().is_some_and(|v| v.get().len() > VALUE_BYTES) {
-            let message = format!("the value is larger than {VALUE_BYTES} bytes");
-            return Err(Problem::new(Code::TooLarge, message).into());
-        }
-        for attempt in 0..TRIES {
-            let (mut parked, document) = self.conflict_at(id).await?;
-            if let Some(done) = &parked.resolved {
-                let message = format!("conflict {id} was resolved by {} at {}", done.by, done.at);
-                return Err(Problem::new(Code::Conflict, message).into());
-            }
-            check_key(&parked.key)?;
-            let base = self.fresh(&parked.key).await?;
-            let wanted = match choice {
-                Choice::Current => None,
-                Choice::Wanted => Some((!parked.deletes).then(|| parked.wanted.clone())),
-                Choice::Value => Some(value.clone()),
-            };
-            let now = self.desk().now();
-            let mut commit = Commit { lane: Lane::Door, ..Commit::default() };
-            let mut version = number(base.version());
-            let mut held = None;
-            // Deleting what is not there changes nothing.
-            let idle = matches!(wanted, Some(None)) && base.version().is_none_or(|v| v.deleted);
-            if let Some(wanted) = wanted.filter(|_| !idle) {
-                let mut next = next(&base, wanted, None, origin, now);
-                next.reason = Some(format!("conflict {id} resolved: {}", json!(choice).as_str().unwrap_or_default()));
-                version = next.version;
-                let step = Step { key: &parked.key, current: base.held.as_deref(), next };
-                let kept = self.inner.options.history_versions;
-                held = Some(step.add(&mut commit, origin, kept, now).map_err(|e| wrong(&e))?);
-            }
-            parked.resolved = Some(Resolution { choice, by: origin.by.clone(), at: now, version });
-            commit.guards.push(Guard::Version(Key::of::<Parked>(id), document));
-            commit.documents.push(Write::put(&parked).map_err(|e| wrong(&e))?);
-            commit.events.push(notice(RESOLVED, &parked, origin, now));
-            match self.desk().try_commit(commit).await {
-                Ok(_) => {
-                    if let Some(held) = held {
-                        self.inner.cache.put(&parked.key, &held);
-                    }
-                    return Ok(parked);
-                }
-                Err(CommitError::Conflict { .. }) => self.pause(attempt).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(overrun(id))
     }
 }

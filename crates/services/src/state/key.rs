@@ -10,9 +10,9 @@ const SEPARATOR: char = '\u{1f}';
 /// 422 unless `key` can be a key: 1 to 256 bytes of any characters but control characters.
 pub fn check_key(key: &str) -> Result<(), Problem> {
     let reason = if key.is_empty() {
-        "a key has at least one character".to_owned()
+        format!("a key has 1 to {KEY_BYTES} bytes, this one is empty")
     } else if key.len() > KEY_BYTES {
-        format!("a key has at most {KEY_BYTES} bytes, this one has {}", key.len())
+        format!("a key has 1 to {KEY_BYTES} bytes, this one has {}", key.len())
     } else if let Some(c) = key.chars().find(|c| c.is_control()) {
         format!("a key has no control characters, this one has {c:?}")
     } else {

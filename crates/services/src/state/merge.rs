@@ -2,13 +2,12 @@
 //!
 //! Whatever a merge does not have to open keeps its text, so that large numbers and the order of keys survive.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use super::value::{Decimal, Fields, essence, items, quoted, same};
 
 /// How two changes of one value become one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +17,12 @@ pub enum MergeKind {
     /// stands, at every depth (as by RFC 7396, save that `null` is a value); of two changes of one field the later wins.
     #[default]
     Json,
-    /// Arrays as sets: what stands, then what the writer has besides. Nothing is removed.
+    /// Arrays as sets: the members that the writer added against what it had read are added to what stands, those that it
+    /// took away are taken away. Each member stands once, what stood first.
     Set,
-    /// Numbers: what the writer added is added to what stands.
+    /// Numbers: what the writer added is added to what stands, exactly.
     Counter,
-    /// Arrays as lists: what the writer appended is appended to what stands.
+    /// Arrays as lists: what the writer appended to what it had read is appended to what stands.
     List,
 }
 
@@ -39,20 +39,24 @@ pub(super) enum CanNotMerge {
 impl fmt::Display for CanNotMerge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoBase => "the version that the writer had read is no longer kept",
+            Self::NoBase => {
+                "the writer had read no value (version 0, or a deletion), so what it added to a counter or list can't be told"
+            }
             Self::NotNumbers => "a counter needs numbers",
             Self::NotArrays => "a set or list needs arrays",
             Self::NotAppended => "the list does not begin with the one that the writer had read",
-            Self::TooLarge => "the sum is no number that can be kept",
+            Self::TooLarge => {
+                "the sum can't be kept exactly: a counter has whole numbers of 64 bits, or fractions of up to 38 digits"
+            }
         })
     }
 }
 
-/// The merged value as JSON text.
+/// The merged value as JSON text. Without a base the writer had read that there is no value.
 pub(super) fn merge(kind: MergeKind, base: Option<&str>, current: &str, wanted: &str) -> Result<String, CanNotMerge> {
     match kind {
         MergeKind::Json => Ok(objects(base, current, wanted)),
-        MergeKind::Set => union(current, wanted),
+        MergeKind::Set => members(base.unwrap_or("[]"), current, wanted),
         MergeKind::Counter => count(base.ok_or(CanNotMerge::NoBase)?, current, wanted),
         MergeKind::List => append(base.ok_or(CanNotMerge::NoBase)?, current, wanted),
     }
@@ -84,16 +88,25 @@ fn objects(base: Option<&str>, current: &str, wanted: &str) -> String {
     format!("{{{}}}", out.join(","))
 }
 
-fn union(current: &str, wanted: &str) -> Result<String, CanNotMerge> {
-    let (now, new) = (items(current)?, items(wanted)?);
-    let mut seen: std::collections::HashSet<String> = now.iter().map(|item| compact(item.get())).collect();
-    let mut out: Vec<&str> = now.iter().map(|item| item.get()).collect();
-    out.extend(new.iter().filter(|item| seen.insert(compact(item.get()))).map(|item| item.get()));
+fn members(base: &str, current: &str, wanted: &str) -> Result<String, CanNotMerge> {
+    let (old, now, new) = (array(base)?, array(current)?, array(wanted)?);
+    let known = |items: &[&RawValue]| items.iter().map(|item| essence(item.get())).collect::<HashSet<_>>();
+    let (old, kept) = (known(&old), known(&new));
+    let mut seen = HashSet::new();
+    let mut out: Vec<&str> = Vec::with_capacity(now.len());
+    for (item, stands) in now.iter().map(|item| (item, true)).chain(new.iter().map(|item| (item, false))) {
+        let member = essence(item.get());
+        // What the writer took away goes; what others took away and the writer merely still has does not come back.
+        let goes = if stands { old.contains(&member) && !kept.contains(&member) } else { old.contains(&member) };
+        if !goes && seen.insert(member) {
+            out.push(item.get());
+        }
+    }
     Ok(format!("[{}]", out.join(",")))
 }
 
 fn append(base: &str, current: &str, wanted: &str) -> Result<String, CanNotMerge> {
-    let (old, now, new) = (items(base)?, items(current)?, items(wanted)?);
+    let (old, now, new) = (array(base)?, array(current)?, array(wanted)?);
     let begins = new.len() >= old.len() && old.iter().zip(&new).all(|(a, b)| same(a.get(), b.get()));
     if !begins {
         return Err(CanNotMerge::NotAppended);
@@ -103,89 +116,33 @@ fn append(base: &str, current: &str, wanted: &str) -> Result<String, CanNotMerge
 }
 
 fn count(base: &str, current: &str, wanted: &str) -> Result<String, CanNotMerge> {
-    let whole = |text: &str| text.trim().parse::<i64>().ok().map(i128::from);
-    if let (Some(base), Some(now), Some(new)) = (whole(base), whole(current), whole(wanted)) {
-        let sum = now + (new - base);
-        return i64::try_from(sum).map(|sum| sum.to_string()).map_err(|_| CanNotMerge::TooLarge);
-    }
-    let float = |text: &str| serde_json::from_str::<f64>(text).map_err(|_| CanNotMerge::NotNumbers);
-    let sum = float(current)? + (float(wanted)? - float(base)?);
-    serde_json::Number::from_f64(sum).map(|sum| sum.to_string()).ok_or(CanNotMerge::TooLarge)
-}
-
-/// The fields of an object in their order.
-#[derive(Default)]
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'a> Fields<'a> {
-    /// `None` for what is no object.
-    fn read(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, value)| value.get())
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Vec<(String, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(fields)
-            }
-        }
-        d.deserialize_map(Reader).map(Fields)
-    }
-}
-
-fn items(text: &str) -> Result<Vec<&RawValue>, CanNotMerge> {
-    serde_json::from_str(text).map_err(|_| CanNotMerge::NotArrays)
-}
-
-fn quoted(name: &str) -> String {
-    serde_json::Value::from(name).to_string()
-}
-
-/// Whether two texts are the same JSON, white space aside.
-pub(super) fn same(a: &str, b: &str) -> bool {
-    a == b || compact(a) == compact(b)
-}
-
-/// A JSON text without the white space between its tokens.
-fn compact(text: &str) -> String {
-    let (mut within, mut escaped) = (false, false);
-    let keep = |c: &char| {
-        let kept = within || !c.is_ascii_whitespace();
-        match c {
-            '"' if !escaped => within = !within,
-            _ => {}
-        }
-        escaped = within && *c == '\\' && !escaped;
-        kept
+    let number = |text: &str| {
+        let is_number = text.trim_start().starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        Decimal::read(text).ok_or(if is_number { CanNotMerge::TooLarge } else { CanNotMerge::NotNumbers })
     };
-    text.chars().filter(keep).collect()
+    let terms = [number(current)?, number(wanted)?, number(base)?.negated()];
+    Decimal::sum(&terms).and_then(|sum| sum.to_json()).ok_or(CanNotMerge::TooLarge)
+}
+
+fn array(text: &str) -> Result<Vec<&RawValue>, CanNotMerge> {
+    items(text).ok_or(CanNotMerge::NotArrays)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Map, Value, json};
+    use serde_json::{Value, json};
 
-    use super::*;
+    use super::{super::value::tests::tree, *};
 
     fn merged(base: &Value, current: &Value, wanted: &Value) -> Value {
         let text = objects(Some(&base.to_string()), &current.to_string(), &wanted.to_string());
         serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// A few different small numbers in any order.
+    fn small() -> impl Strategy<Value = Vec<u8>> {
+        proptest::collection::hash_set(0..8_u8, 0..6).prop_map(|set| set.into_iter().collect())
     }
 
     /// What RFC 7396 does with a patch that has no `null` in it.
@@ -197,24 +154,6 @@ mod tests {
             out.insert(name.clone(), patched(&before, value));
         }
         Value::Object(out)
-    }
-
-    fn leaf() -> impl Strategy<Value = Value> {
-        prop_oneof![
-            any::<bool>().prop_map(Value::from),
-            (0..5i64).prop_map(Value::from),
-            "[a-c\"\\\\ ]{0,3}".prop_map(Value::from)
-        ]
-    }
-
-    fn tree() -> impl Strategy<Value = Value> {
-        leaf().prop_recursive(3, 24, 4, |inner| {
-            prop_oneof![
-                proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-                proptest::collection::btree_map("[a-d]", inner, 0..4)
-                    .prop_map(|m| Value::Object(m.into_iter().collect::<Map<_, _>>())),
-            ]
-        })
     }
 
     #[test]
@@ -236,15 +175,29 @@ mod tests {
     }
 
     #[test]
-    fn sets_unite_counters_add_and_lists_append() {
+    fn a_field_that_the_writer_only_wrote_another_way_is_not_changed_by_it() {
+        let base = r#"{"list":[{"a":1,"b":"é"}],"n":1}"#;
+        let current = r#"{"list":[2],"n":1}"#;
+        let text = objects(Some(base), current, r#"{"n":5,"list":[{"b":"\u00e9","a":1.0}]}"#);
+        assert_eq!(text, r#"{"list":[2],"n":5}"#);
+    }
+
+    #[test]
+    fn sets_are_changed_counters_add_and_lists_append() {
         let merge = |kind, base, current, wanted| super::merge(kind, Some(base), current, wanted);
-        assert_eq!(
-            merge(MergeKind::Set, "[]", "[1, {\"a\": 1}]", "[{\"a\":1},2,2]").as_deref(),
-            Ok("[1,{\"a\": 1},2]")
-        );
+        let set = |base, current, wanted| merge(MergeKind::Set, base, current, wanted);
+        assert_eq!(set("[1,2,3]", "[1,3]", "[1,2,3,4]").as_deref(), Ok("[1,3,4]"), "what others took away stays away");
+        assert_eq!(set("[1,2]", "[1,2,9]", "[1]").as_deref(), Ok("[1,9]"), "what the writer took away goes");
+        assert_eq!(set("[]", "[1, {\"a\": 1}]", "[{\"a\":1},2,2]").as_deref(), Ok("[1,{\"a\": 1},2]"));
+        let by_value = set(r#"[1.0,{"b":2,"a":1}]"#, r#"[1,{"a":1,"b":2},"é"]"#, r#"[{"a":1e0,"b":2},"\u00e9",7]"#);
+        assert_eq!(by_value.as_deref(), Ok(r#"[{"a":1,"b":2},"é",7]"#), "members are compared as values");
+        assert_eq!(super::merge(MergeKind::Set, None, "[1]", "[2,1]").as_deref(), Ok("[1,2]"));
         assert_eq!(merge(MergeKind::Counter, "10", "15", "12").as_deref(), Ok("17"));
         assert_eq!(merge(MergeKind::Counter, "1", "1.5", "2").as_deref(), Ok("2.5"));
         assert_eq!(merge(MergeKind::Counter, "0", "9223372036854775807", "1"), Err(CanNotMerge::TooLarge));
+        assert_eq!(merge(MergeKind::Counter, "0", "18446744073709551615", "1"), Err(CanNotMerge::TooLarge));
+        assert_eq!(merge(MergeKind::Counter, "0", "1e99999999999999999999", "1"), Err(CanNotMerge::TooLarge));
+        assert_eq!(merge(MergeKind::Counter, "0.1", "0.3", "0.2").as_deref(), Ok("0.4"));
         assert_eq!(merge(MergeKind::Counter, "0", "\"1\"", "1"), Err(CanNotMerge::NotNumbers));
         assert_eq!(merge(MergeKind::List, "[1]", "[1,2]", "[1,3]").as_deref(), Ok("[1,2,3]"));
         assert_eq!(merge(MergeKind::List, "[1]", "[1,2]", "[3]"), Err(CanNotMerge::NotAppended));
@@ -281,22 +234,39 @@ mod tests {
         }
 
         #[test]
-        fn a_union_holds_each_item_of_both_once(a in proptest::collection::vec(0..6u8, 0..5), b in proptest::collection::vec(0..6u8, 0..5)) {
-            let mut a = a; a.sort_unstable(); a.dedup();
-            let text = union(&json!(a).to_string(), &json!(b).to_string()).expect("arrays");
-            let mut found: Vec<u8> = serde_json::from_str(&text).expect("numbers");
-            prop_assert_eq!(&found[..a.len()], &a[..]);
-            found.sort_unstable();
-            let mut both: Vec<u8> = a.iter().chain(&b).copied().collect();
-            both.sort_unstable();
-            both.dedup();
-            prop_assert_eq!(found, both);
+        fn a_set_gains_what_the_writer_added_and_loses_what_it_took_away(
+            base in small(), current in small(), wanted in small(),
+        ) {
+            let text = |set: &[u8]| json!(set).to_string();
+            let found = members(&text(&base), &text(&current), &text(&wanted)).expect("arrays");
+            let found: Vec<u8> = serde_json::from_str(&found).expect("numbers");
+            for n in 0..8 {
+                // By the definition: the writer's change where there is one, else what stands.
+                let changed = base.contains(&n) != wanted.contains(&n);
+                let right = if changed { wanted.contains(&n) } else { current.contains(&n) };
+                prop_assert_eq!(found.iter().filter(|m| **m == n).count(), usize::from(right), "{} in {:?}", n, &found);
+            }
+            let place = |of: &[u8], n: u8| of.iter().position(|m| *m == n);
+            for pair in found.windows(2) {
+                let (first, second) = (pair[0], pair[1]);
+                let in_order = match (place(&current, first), place(&current, second)) {
+                    (Some(a), Some(b)) => a < b,
+                    (Some(_), None) => true,
+                    (None, Some(_)) => false,
+                    (None, None) => place(&wanted, first) < place(&wanted, second),
+                };
+                prop_assert!(in_order, "{:?} of {:?} and {:?}", found, current, wanted);
+            }
         }
 
         #[test]
-        fn compact_text_is_the_same_json(value in tree()) {
-            let pretty = serde_json::to_string_pretty(&value).expect("JSON");
-            prop_assert_eq!(compact(&pretty), value.to_string());
+        fn a_list_is_what_stands_and_then_what_was_appended(
+            base in small(), current in small(), tail in small(),
+        ) {
+            let wanted = [&base[..], &tail[..]].concat();
+            let text = |list: &[u8]| json!(list).to_string();
+            let found = append(&text(&base), &text(&current), &text(&wanted)).expect("arrays");
+            prop_assert_eq!(found, text(&[current, tail].concat()));
         }
     }
 }

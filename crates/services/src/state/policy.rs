@@ -5,12 +5,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use nexus_core::{
     access::Principal,
     problem::{Code, Problem},
-    record::{Collection, Record, Value},
-    store::{Commit, Key, Write},
+    record::{Collection, Column, ColumnType, Index, IndexKind, Record, Value},
+    store::{Commit, CommitError, Guard, IndexQuery, Key, Lane, Range, StoreError, Write},
     time::Timestamp,
 };
 use nexus_engine::{
-    desk::{Desk, check_name},
+    desk::{Desk, check_name, refused, unreadable},
     jq::Jq,
 };
 use serde::{Deserialize, Serialize};
@@ -19,9 +19,13 @@ use serde_json::json;
 use super::{key::KEY_BYTES, merge::MergeKind};
 
 /// Stored rules; one more is refused (409).
-const POLICIES: usize = 1_000;
+const POLICIES: u32 = 1_000;
 
-static COLLECTION: Collection = Collection { name: "state_policies", columns: &[], indexes: &[] };
+static COLLECTION: Collection = Collection {
+    name: "state_policies",
+    columns: &[Column { name: "prefix", kind: ColumnType::Text }],
+    indexes: &[Index { name: "state_policies_prefix", columns: &["prefix"], kind: IndexKind::Unique, only: None }],
+};
 
 /// What becomes of a write whose `expected_version` is not the present one. A precondition (`If-Match`) is refused always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +80,7 @@ impl Record for Policy {
         self.name.clone()
     }
     fn columns(&self) -> Vec<Value> {
-        Vec::new()
+        vec![self.rule.prefix.as_str().into()]
     }
 }
 
@@ -91,8 +95,10 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) struct Policies {
     configured: Vec<Policy>,
-    stored: RwLock<Vec<Policy>>,
     rules: RwLock<Arc<Vec<Arc<Rule>>>>,
+    /// Held by whoever changes the stored rules, from the look at the store until the change is in force: otherwise the
+    /// list of an earlier change could replace that of a later one.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl NewPolicy {
@@ -120,31 +126,34 @@ impl NewPolicy {
 
 impl Policies {
     /// Those of the configuration, and those that are stored.
-    pub(super) fn new(
-        configured: Vec<(String, NewPolicy)>,
-        stored: Vec<Policy>,
-        now: Timestamp,
-    ) -> Result<Self, Problem> {
+    pub(super) async fn open(desk: &Desk, configured: Vec<(String, NewPolicy)>) -> Result<Self, Problem> {
+        index_prefixes(desk).await?;
+        Self::new(configured, stored(desk).await?, desk.now())
+    }
+
+    fn new(configured: Vec<(String, NewPolicy)>, stored: Vec<Policy>, now: Timestamp) -> Result<Self, Problem> {
         let configured = configured.into_iter().map(|(name, rule)| {
             let policy = Policy { name, rule, updated_by: "config".to_owned(), updated_at: now };
             policy.rule.compile().map(|_| policy)
         });
         let configured = configured.collect::<Result<Vec<_>, _>>()?;
-        let policies = Self { configured, stored: RwLock::new(stored), rules: RwLock::default() };
-        policies.refresh();
+        let policies = Self { configured, rules: RwLock::default(), turn: tokio::sync::Mutex::default() };
+        policies.enforce(stored);
         Ok(policies)
+    }
+
+    fn rules(&self) -> Arc<Vec<Arc<Rule>>> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The rule for a key.
     pub(super) fn find(&self, key: &str) -> Option<Arc<Rule>> {
-        let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));
-        rules.iter().find(|rule| key.starts_with(&rule.policy.rule.prefix)).map(Arc::clone)
+        self.rules().iter().find(|rule| key.starts_with(&rule.policy.rule.prefix)).map(Arc::clone)
     }
 
     /// All, the longest prefix first.
     pub(super) fn list(&self) -> Vec<Policy> {
-        let rules = Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner));
-        rules.iter().map(|rule| rule.policy.clone()).collect()
+        self.rules().iter().map(|rule| rule.policy.clone()).collect()
     }
 
     /// Sets a stored rule. A stored rule goes before one of the configuration with the same prefix.
@@ -157,45 +166,48 @@ impl Policies {
     ) -> Result<Policy, Problem> {
         check_name("name", name)?;
         rule.compile()?;
-        {
-            let stored = self.stored.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(other) = stored.iter().find(|p| p.name != name && p.rule.prefix == rule.prefix) {
-                let message = format!("policy {:?} has this prefix already; change or remove that one", other.name);
-                return Err(Problem::new(Code::Conflict, message));
-            }
-            if stored.len() >= POLICIES && !stored.iter().any(|p| p.name == name) {
-                return Err(Problem::new(Code::Conflict, format!("there are {POLICIES} policies already")));
-            }
-        }
+        let _turn = self.turn.lock().await;
+        // From the store: a change whose caller went away may have been made without being put in force.
+        let mut known = stored(desk).await?;
+        room(&known, name, &rule.prefix)?;
         let policy = Policy { name: name.to_owned(), rule, updated_by: by.name.to_string(), updated_at: desk.now() };
         let write = Write::put(&policy).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
         let audit = desk.audit(by, "state.policy_set", &json!({"name": name, "rule": policy.rule}));
-        desk.commit(Commit { documents: vec![write], events: vec![audit], ..Commit::default() }).await?;
-        let mut stored = self.stored.write().unwrap_or_else(PoisonError::into_inner);
-        stored.retain(|p| p.name != name);
-        stored.push(policy.clone());
-        drop(stored);
-        self.refresh();
+        let mut commit = Commit { documents: vec![write], events: vec![audit], lane: Lane::Own, ..Commit::default() };
+        if !known.iter().any(|p| p.name == name) {
+            commit.guards.push(Guard::AtMost(all(), POLICIES - 1));
+        }
+        match desk.try_commit(commit).await {
+            Ok(_) => {}
+            Err(CommitError::Unique { .. }) => return Err(taken("another policy")),
+            Err(CommitError::Conflict { .. }) => return Err(full()),
+            Err(error) => return Err(refused(&error)),
+        }
+        known.retain(|p| p.name != name);
+        known.push(policy.clone());
+        self.enforce(known);
         Ok(policy)
     }
 
     /// Removes a stored rule.
     pub(super) async fn remove(&self, desk: &Desk, name: &str, by: &Principal) -> Result<(), Problem> {
-        let known = self.stored.read().unwrap_or_else(PoisonError::into_inner).iter().any(|p| p.name == name);
-        if !known {
+        let _turn = self.turn.lock().await;
+        let mut known = stored(desk).await?;
+        if !known.iter().any(|p| p.name == name) {
             let message = format!("there is no stored policy {name:?}; those of the configuration are removed there");
             return Err(Problem::new(Code::NotFound, message));
         }
         let documents = vec![Write::Delete(Key::of::<Policy>(name))];
         let audit = desk.audit(by, "state.policy_removed", &json!({"name": name}));
         desk.commit(Commit { documents, events: vec![audit], ..Commit::default() }).await?;
-        self.stored.write().unwrap_or_else(PoisonError::into_inner).retain(|p| p.name != name);
-        self.refresh();
+        known.retain(|p| p.name != name);
+        self.enforce(known);
         Ok(())
     }
 
-    fn refresh(&self) {
-        let mut all = self.stored.read().unwrap_or_else(PoisonError::into_inner).clone();
+    /// Puts these and those of the configuration in force.
+    fn enforce(&self, stored: Vec<Policy>) {
+        let mut all = stored;
         let configured = self.configured.iter().filter(|c| !all.iter().any(|p| p.rule.prefix == c.rule.prefix));
         all.extend(configured.cloned().collect::<Vec<_>>());
         all.sort_by(|a, b| b.rule.prefix.len().cmp(&a.rule.prefix.len()).then(a.name.cmp(&b.name)));
@@ -210,6 +222,55 @@ impl Policies {
         let rules = all.into_iter().filter_map(compile).collect();
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
+}
+
+/// 409 unless there is room for a rule of this name and prefix beside those that are stored.
+fn room(stored: &[Policy], name: &str, prefix: &str) -> Result<(), Problem> {
+    if let Some(other) = stored.iter().find(|p| p.name != name && p.rule.prefix == prefix) {
+        return Err(taken(&format!("policy {:?}", other.name)));
+    }
+    if stored.len() >= POLICIES as usize && !stored.iter().any(|p| p.name == name) {
+        return Err(full());
+    }
+    Ok(())
+}
+
+fn taken(by: &str) -> Problem {
+    Problem::new(Code::Conflict, format!("{by} has this prefix already; change or remove that one"))
+}
+
+fn full() -> Problem {
+    Problem::new(Code::Conflict, format!("there are {POLICIES} policies already"))
+}
+
+fn all() -> Range {
+    Range { collection: &COLLECTION, index: "", prefix: Vec::new(), from: None, until: None }
+}
+
+async fn stored(desk: &Desk) -> Result<Vec<Policy>, Problem> {
+    let found = desk.load::<Policy>().await.map_err(unreadable)?;
+    Ok(found.into_iter().map(|(policy, _)| policy).collect())
+}
+
+/// Writes again the rules that an earlier release stored without the column of the index. Where it let two have one
+/// prefix, the later name stays out of the index, and out of force until the other is removed or changed.
+async fn index_prefixes(desk: &Desk) -> Result<(), Problem> {
+    let filters = vec![("prefix", Value::Null)];
+    let query = IndexQuery { range: all(), descending: false, filters, after: None, limit: 10 * POLICIES as usize };
+    for document in desk.store.list(query).await.map_err(unreadable)?.items {
+        let policy: Policy = serde_json::from_str(&document.body)
+            .map_err(|e| unreadable(StoreError::Broken(format!("policy {:?} is unreadable: {e}", document.key))))?;
+        let write = Write::put(&policy).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
+        match desk.try_commit(Commit { documents: vec![write], lane: Lane::Own, ..Commit::default() }).await {
+            Ok(_) => {}
+            Err(CommitError::Unique { .. }) => {
+                let (policy, prefix) = (policy.name, policy.rule.prefix);
+                tracing::warn!(policy, prefix, "another policy has the same prefix; remove one of them");
+            }
+            Err(error) => return Err(refused(&error)),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What becomes of a write that met another: by the rule for its key.
 
+use std::fmt;
+
 use nexus_core::{plugin::StateConflict, problem::Problem};
 use serde_json::value::RawValue;
 
@@ -19,6 +21,37 @@ pub(super) struct Joined {
     pub(super) reason: String,
     /// `merged` or `resolved`.
     pub(super) outcome: &'static str,
+}
+
+/// Why what the writer had read is not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unread {
+    /// The key never came to that version.
+    Ahead { expected: u64, last: u64 },
+    /// It did, but the history does not go back to it.
+    Gone(u64),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ahead { expected, last } => {
+                write!(f, "nobody can have read version {expected}, as {last} is the last that the key has had")
+            }
+            Self::Gone(expected) => write!(f, "version {expected}, which the writer had read, is no longer kept"),
+        }
+    }
+}
+
+/// What the writer had read: the value of the version that it expected, or that there was none. `found` is that version
+/// as far as the history has it, `last` the present one.
+fn had_read(expected: u64, last: u64, found: Option<&Version>) -> Result<Option<&RawValue>, Unread> {
+    match found {
+        _ if expected == 0 => Ok(None),
+        _ if expected > last => Err(Unread::Ahead { expected, last }),
+        Some(version) => Ok(version.live()),
+        None => Err(Unread::Gone(expected)),
+    }
 }
 
 impl StateStore {
@@ -54,20 +87,29 @@ impl StateStore {
             // A deletion, or a key that was deleted, leaves nothing to join.
             (_, None, _) | (_, _, None) => return Err(refuse("refused", None)),
             (OnConflict::Merge, Some(wanted), Some(current)) => {
-                let read = self.find_version(&change.key, expected).await?;
+                let found = self.find_version(&change.key, expected).await?;
                 let kind = rule.policy.rule.merge.unwrap_or_default();
-                let base = read.as_ref().and_then(Version::live).map(RawValue::get);
-                merge(kind, base, current.value.get(), wanted.get())
-                    .map(|text| (text, format!("merged with version {}", current.version), "merged"))
+                had_read(expected, current.version, found.as_ref())
                     .map_err(|e| e.to_string())
+                    .and_then(|base| {
+                        merge(kind, base.map(RawValue::get), current.value.get(), wanted.get())
+                            .map_err(|e| e.to_string())
+                    })
+                    .map(|text| (text, format!("merged with version {}", current.version), "merged"))
             }
             (OnConflict::Custom, Some(wanted), Some(current)) => {
-                let read = self.find_version(&change.key, expected).await?;
-                let base = read.as_ref().and_then(Version::live);
-                self.ask_resolver(&rule, &change.key, base, &current.value, wanted).await.map(|text| {
-                    let reason = format!("resolved with version {} by {}", current.version, rule.policy.name);
-                    (text, reason, "resolved")
-                })
+                let found = self.find_version(&change.key, expected).await?;
+                match had_read(expected, current.version, found.as_ref()) {
+                    Err(ahead @ Unread::Ahead { .. }) => Err(ahead.to_string()),
+                    // A resolver may do without what is no longer kept.
+                    read => {
+                        let base = read.ok().flatten();
+                        self.ask_resolver(&rule, &change.key, base, &current.value, wanted).await.map(|text| {
+                            let reason = format!("resolved with version {} by {}", current.version, rule.policy.name);
+                            (text, reason, "resolved")
+                        })
+                    }
+                }
             }
         };
         let fits = |(text, reason, outcome): (String, String, &'static str)| {
@@ -120,5 +162,46 @@ impl StateStore {
             by: origin.by.clone(),
             at: self.desk().now(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn version(number: u64, deleted: bool) -> Version {
+        let value = if deleted { "null" } else { "7" };
+        let value = RawValue::from_string(value.to_owned()).expect("JSON");
+        Version {
+            version: number,
+            deleted,
+            value,
+            updated_at: nexus_core::time::Timestamp::default(),
+            updated_by: "x".into(),
+            correlation_id: None,
+            reason: None,
+            expires_at: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_what_was_there_to_be_read_is_a_base(expected in 0..12_u64, last in 1..9_u64, kept in 1..9_u64, deleted: bool) {
+            // The history has the versions from `kept` on.
+            let found = (expected >= kept && expected <= last).then(|| version(expected, deleted));
+            let read = had_read(expected, last, found.as_ref()).map(|base| base.map(RawValue::get));
+            let right = if expected == 0 {
+                Ok(None)
+            } else if expected > last {
+                Err(Unread::Ahead { expected, last })
+            } else if expected < kept {
+                Err(Unread::Gone(expected))
+            } else {
+                Ok((!deleted).then_some("7"))
+            };
+            prop_assert_eq!(read, right);
+        }
     }
 }

@@ -29,8 +29,10 @@ pub const TRANSACTION_KEYS: usize = 100;
 pub const TRANSACTION_BYTES: usize = 1 << 20;
 /// Its checks; more are refused (422).
 pub const TRANSACTION_CHECKS: usize = 16;
-/// Longest time to confirm it.
-pub const CONFIRM_WITHIN: Duration = Duration::from_secs(12 * 3600);
+/// Longest time to confirm it, in seconds.
+pub const CONFIRM_WITHIN_SECONDS: u64 = 12 * 3600;
+/// The same.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(CONFIRM_WITHIN_SECONDS);
 /// Kind of the timers that undo what nobody confirmed.
 pub(super) const CONFIRM: &str = "state.confirm";
 /// Tries of one transaction against writers of its keys.
@@ -149,7 +151,7 @@ impl Transaction {
             return Err(Problem::field("checks", format!("at most {TRANSACTION_CHECKS} are possible")));
         }
         if self.confirm_within.is_some_and(|within| within.is_zero() || within > CONFIRM_WITHIN) {
-            return Err(Problem::field("confirm_within_seconds", format!("1 to {}", CONFIRM_WITHIN.as_secs())));
+            return Err(Problem::field("confirm_within_seconds", format!("1 to {CONFIRM_WITHIN_SECONDS}")));
         }
         let compile = |(n, text): (usize, &String)| {
             Jq::compile(text).map_err(|e| Problem::field(&format!("checks[{n}]"), e.to_string()))

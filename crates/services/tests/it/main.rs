@@ -5,5 +5,6 @@
 mod choice;
 mod churn;
 mod heartbeats;
+mod policies;
 mod rig;
 mod vitals;
