@@ -920,7 +920,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have a faulted run do the failed task again, or the task named: one around it or before it */
+        /** Have a faulted run do the failed task again, or the task named: one around it or before it, by its name or its place */
         post: operations["retry_run"];
         delete?: never;
         options?: never;
@@ -2271,11 +2271,13 @@ export interface components {
             updated_at?: string;
             version: string;
             versions?: string[];
+            warnings?: components["schemas"]["FlowWarning"][];
             webhook?: string | null;
         };
         FlowChecked: {
             flow: string;
             valid: boolean;
+            warnings?: components["schemas"]["FlowWarning"][];
         };
         /** @description an Open Workflow document */
         FlowDocument: Record<string, never>;
@@ -2319,6 +2321,11 @@ export interface components {
         };
         /** @description an Open Workflow document in YAML */
         FlowText: string;
+        FlowWarning: {
+            line?: number;
+            message: string;
+            path: string;
+        };
         FoundService: {
             /** @enum {string} */
             breaker?: "closed" | "open" | "half_open";
@@ -2596,6 +2603,7 @@ export interface components {
                 delete?: boolean;
                 expected_version?: number | null;
                 key: string;
+                /** @description delete the key after this */
                 ttl_seconds?: number | null;
                 /** @description any JSON; or delete: true */
                 value?: unknown;
@@ -2725,10 +2733,13 @@ export interface components {
         ResolveStateConflict: {
             /** @enum {string} */
             choice: "current" | "wanted" | "value";
+            /** @description the present version as the chooser saw it; absent: the one that stood when it was parked */
+            expected_version?: number | null;
             /** @description with the choice value */
             value?: unknown;
         };
         RetryRun: {
+            /** @description its name, or its place such as /do/0/pay */
             task?: string;
         };
         RetrySchedule: {
@@ -2921,12 +2932,15 @@ export interface components {
             /** @enum {string} */
             cause: "write" | "rollback";
             correlation_id?: string;
+            /** @description the present one; once resolved, the one it was resolved against */
             current_version: number;
             deletes?: boolean;
             id: string;
             key: string;
             /** Format: date-time */
             parked_at?: string;
+            /** @description the one that stood when it was parked */
+            parked_version?: number;
             resolved?: {
                 /** Format: date-time */
                 at: string;
@@ -3170,7 +3184,11 @@ export interface components {
         };
         Waiting: {
             /** @enum {string} */
-            for: "time" | "retry" | "call" | "events" | "flow" | "resume" | "approval";
+            for: "time" | "retry" | "call" | "events" | "flow" | "resume" | "turn" | "approval";
+            /** @description of a turn: the run that has the key */
+            run?: string;
+            /** Format: date-time */
+            since?: string;
             task: string;
             /** Format: date-time */
             until?: string;
@@ -6720,7 +6738,10 @@ export interface operations {
                 /** @description this version, as far as the history goes back */
                 version?: string;
             };
-            header?: never;
+            header?: {
+                /** @description 304 without a body when the ETag is one of these; * for any */
+                "If-None-Match"?: string;
+            };
             path: {
                 key: string;
             };
@@ -6731,11 +6752,22 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description The version, for If-Match and If-None-Match */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["State"];
                 };
+            };
+            /** @description It is what the caller has */
+            304: {
+                headers: {
+                    /** @description The version, for If-Match and If-None-Match */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -6743,7 +6775,12 @@ export interface operations {
     put_state: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description refuse it (409) unless this is the present version, 3 or "3"; *: unless it exists */
+                "If-Match"?: string;
+                /** @description *: refuse it (409) when the key exists */
+                "If-None-Match"?: string;
+            };
             path: {
                 key: string;
             };
@@ -6773,7 +6810,12 @@ export interface operations {
                 /** @description refuse it (409) when the present version is another */
                 expected_version?: string;
             };
-            header?: never;
+            header?: {
+                /** @description refuse it (409) unless this is the present version, 3 or "3"; *: unless it exists */
+                "If-Match"?: string;
+                /** @description *: refuse it (409) when the key exists */
+                "If-None-Match"?: string;
+            };
             path: {
                 key: string;
             };
