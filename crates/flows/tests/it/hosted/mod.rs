@@ -14,4 +14,5 @@ mod scale;
 mod schedules;
 mod stand_in;
 mod trouble;
+mod turns;
 mod views;
