@@ -144,6 +144,7 @@ fn runs() -> Vec<(&'static str, Value)> {
         ("task", text()),
         ("for", one_of(&["time", "retry", "call", "events", "flow", "resume", "turn", "approval"])),
         ("until", time()),
+        ("because", json!({"type": "string", "description": "of a call that the hub has not sent yet"})),
         ("since", time()),
         ("run", json!({"type": "string", "description": "of a turn: the run that has the key"})),
     ];

@@ -57,6 +57,11 @@ impl Life {
 
     /// Starts a hub where another may have been.
     pub(crate) fn begin(place: &Place, trouble: Option<Trouble>) -> Self {
+        Self::with(place, trouble, HubConfig::default())
+    }
+
+    /// The same with a hub that is set up in another way.
+    pub(crate) fn with(place: &Place, trouble: Option<Trouble>, config: HubConfig) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self::begin_on(runtime, place, trouble)
     }
@@ -78,7 +83,7 @@ impl Life {
         let (hub, flows, door) = runtime.block_on(async {
             let door = Door::default();
             let builder = Hub::builder(store, Arc::new(clock.clone()), VaultKey::new([7; 32], Vec::new()));
-            let builder = door.attach(builder.config(HubConfig::default())).test_clock(clock);
+            let builder = door.attach(builder.config(config)).test_clock(clock);
             let hub = builder.start().await.expect("the hub starts");
             let flows = Flows::open(&hub, &door).await.expect("the flows open");
             flows.go_on(nexus_flows::host::HISTORY).await.expect("the flows go on");

@@ -4,6 +4,7 @@
 
 mod again;
 mod bad_input;
+mod connectors;
 mod crash;
 mod erasing;
 mod journeys;

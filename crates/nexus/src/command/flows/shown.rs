@@ -114,7 +114,10 @@ fn waits(run: &Run) -> String {
     let one = |waiting: &Value| {
         let text = |name: &str| text(waiting, name);
         let what = match text("for").as_str() {
-            "call" => format!("an answer of {}", text("from")),
+            "call" => match text("because") {
+                none if none.is_empty() => format!("an answer of {}", text("from")),
+                why => format!("{} ({why})", text("from")),
+            },
             "flow" => format!("flow {}", text("flow")),
             "retry" => format!("try {} again", text("attempts")),
             "resume" => "somebody to resume it".to_owned(),
