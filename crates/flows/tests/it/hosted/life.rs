@@ -63,16 +63,21 @@ impl Life {
     /// The same with a hub that is set up in another way.
     pub(crate) fn with(place: &Place, trouble: Option<Trouble>, config: HubConfig) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self::begin_on(runtime, place, trouble)
+        Self::begin_on(runtime, place, trouble, config)
     }
 
     /// The same on several threads, where things happen side by side.
     pub(crate) fn begin_with_threads(place: &Place, trouble: Option<Trouble>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
-        Self::begin_on(runtime.expect("a runtime"), place, trouble)
+        Self::begin_on(runtime.expect("a runtime"), place, trouble, HubConfig::default())
     }
 
-    fn begin_on(runtime: tokio::runtime::Runtime, place: &Place, trouble: Option<Trouble>) -> Self {
+    fn begin_on(
+        runtime: tokio::runtime::Runtime,
+        place: &Place,
+        trouble: Option<Trouble>,
+        config: HubConfig,
+    ) -> Self {
         let (place, clock) = (place.clone(), place.clock.clone());
         let collections = [Hub::collections(), nexus_flows::host::collections()].concat();
         let options = SqliteOptions::default();
