@@ -2264,8 +2264,15 @@ export interface components {
                 required: boolean;
             }[] | null;
             name: string;
+            /**
+             * Format: date-time
+             * @description when its schedule begins the next run; not in lists
+             */
+            next?: string;
             origin?: string;
             schedule?: unknown;
+            /** @description the document as it was published, YAML or JSON; not in lists */
+            text?: string;
             title?: string | null;
             /** Format: date-time */
             updated_at?: string;
@@ -2284,6 +2291,8 @@ export interface components {
         FlowError: {
             detail?: string;
             instance?: string;
+            /** @description a `raise` of the flow made it */
+            raised?: boolean;
             status: number;
             title?: string;
             type: string;
@@ -3183,6 +3192,8 @@ export interface components {
             limit?: number;
         };
         Waiting: {
+            /** @description of a call that the hub has not sent yet */
+            because?: string;
             /** @enum {string} */
             for: "time" | "retry" | "call" | "events" | "flow" | "resume" | "turn" | "approval";
             /** @description of a turn: the run that has the key */

@@ -72,12 +72,7 @@ impl Life {
         Self::begin_on(runtime.expect("a runtime"), place, trouble, HubConfig::default())
     }
 
-    fn begin_on(
-        runtime: tokio::runtime::Runtime,
-        place: &Place,
-        trouble: Option<Trouble>,
-        config: HubConfig,
-    ) -> Self {
+    fn begin_on(runtime: tokio::runtime::Runtime, place: &Place, trouble: Option<Trouble>, config: HubConfig) -> Self {
         let (place, clock) = (place.clone(), place.clock.clone());
         let collections = [Hub::collections(), nexus_flows::host::collections()].concat();
         let options = SqliteOptions::default();

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     cli::Global,
-    output::{Failure, note, object, plain, table},
+    output::{Failure, note, plain, table},
 };
 
 /// What a running hub can be asked.
