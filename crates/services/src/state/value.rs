@@ -175,6 +175,9 @@ impl Decimal {
 
     /// As JSON; `None` for a whole number that 64 bits with a sign do not hold, as few programs read such without loss.
     pub(super) fn to_json(&self) -> Option<String> {
+        if self.digits.is_empty() {
+            return Some("0".to_owned());
+        }
         if self.exponent >= 0 {
             let whole = i64::try_from(self.in_units_of(0)?).ok()?;
             return Some(whole.to_string());

@@ -920,7 +920,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Have a faulted run do the failed task again, or the task named: one around it or before it */
+        /** Have a faulted run do the failed task again, or the task named: one around it or before it, by its name or its place */
         post: operations["retry_run"];
         delete?: never;
         options?: never;
@@ -1668,7 +1668,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The instance of this id, or the best of this name, with all of them */
+        /** The best instance of this name (or the one of this id), with all of them */
         get: operations["get_service"];
         put?: never;
         post?: never;
@@ -2271,11 +2271,13 @@ export interface components {
             updated_at?: string;
             version: string;
             versions?: string[];
+            warnings?: components["schemas"]["FlowWarning"][];
             webhook?: string | null;
         };
         FlowChecked: {
             flow: string;
             valid: boolean;
+            warnings?: components["schemas"]["FlowWarning"][];
         };
         /** @description an Open Workflow document */
         FlowDocument: Record<string, never>;
@@ -2319,6 +2321,11 @@ export interface components {
         };
         /** @description an Open Workflow document in YAML */
         FlowText: string;
+        FlowWarning: {
+            line?: number;
+            message: string;
+            path: string;
+        };
         FoundService: {
             /** @enum {string} */
             breaker?: "closed" | "open" | "half_open";
@@ -2596,6 +2603,7 @@ export interface components {
                 delete?: boolean;
                 expected_version?: number | null;
                 key: string;
+                /** @description delete the key after this */
                 ttl_seconds?: number | null;
                 /** @description any JSON; or delete: true */
                 value?: unknown;
@@ -2725,10 +2733,13 @@ export interface components {
         ResolveStateConflict: {
             /** @enum {string} */
             choice: "current" | "wanted" | "value";
+            /** @description the present version as the chooser saw it; absent: the one that stood when it was parked */
+            expected_version?: number | null;
             /** @description with the choice value */
             value?: unknown;
         };
         RetryRun: {
+            /** @description its name, or its place such as /do/0/pay */
             task?: string;
         };
         RetrySchedule: {
@@ -2921,12 +2932,15 @@ export interface components {
             /** @enum {string} */
             cause: "write" | "rollback";
             correlation_id?: string;
+            /** @description the present one; once resolved, the one it was resolved against */
             current_version: number;
             deletes?: boolean;
             id: string;
             key: string;
             /** Format: date-time */
             parked_at?: string;
+            /** @description the one that stood when it was parked */
+            parked_version?: number;
             resolved?: {
                 /** Format: date-time */
                 at: string;
@@ -3170,7 +3184,11 @@ export interface components {
         };
         Waiting: {
             /** @enum {string} */
-            for: "time" | "retry" | "call" | "events" | "flow" | "resume" | "approval";
+            for: "time" | "retry" | "call" | "events" | "flow" | "resume" | "turn" | "approval";
+            /** @description of a turn: the run that has the key */
+            run?: string;
+            /** Format: date-time */
+            since?: string;
             task: string;
             /** Format: date-time */
             until?: string;
@@ -4230,6 +4248,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Nothing new was stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Flow"];
+                    };
+                };
+            };
             /** @description Stored */
             201: {
                 headers: {
@@ -4478,6 +4507,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Nothing new was stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Envelope"] & {
+                        data?: components["schemas"]["Run"];
+                    };
+                };
+            };
             /** @description Stored */
             201: {
                 headers: {
@@ -4704,7 +4744,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done */
+            /** @description Nothing new was stored */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -6519,6 +6559,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description Nothing new was stored */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Service"];
+                };
+            };
             /** @description Stored */
             201: {
                 headers: {
@@ -6616,7 +6665,22 @@ export interface operations {
                 /** @description true: a repeat does no harm, so that another instance may be tried */
                 idempotent?: string;
             };
-            header?: never;
+            header?: {
+                /** @description as timeout, which comes first */
+                "X-Nexus-Timeout"?: string;
+                /** @description as strategy; it comes first */
+                "X-Nexus-Strategy"?: string;
+                /** @description as key, which comes first */
+                "X-Nexus-Key"?: string;
+                /** @description passed on; a repeat does no harm, so that another instance may be tried */
+                "Idempotency-Key"?: string;
+                /** @description what the call belongs to, passed on */
+                "X-Correlation-ID"?: string;
+                /** @description steps of cause and effect so far, 0 to 255; passed on with one more */
+                "X-Nexus-Depth"?: string;
+                /** @description the trace that the call belongs to, passed on */
+                traceparent?: string;
+            };
             path: {
                 name: string;
             };
@@ -6674,7 +6738,10 @@ export interface operations {
                 /** @description this version, as far as the history goes back */
                 version?: string;
             };
-            header?: never;
+            header?: {
+                /** @description 304 without a body when the ETag is one of these; * for any */
+                "If-None-Match"?: string;
+            };
             path: {
                 key: string;
             };
@@ -6685,11 +6752,22 @@ export interface operations {
             /** @description Done */
             200: {
                 headers: {
+                    /** @description The version, for If-Match and If-None-Match */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["State"];
                 };
+            };
+            /** @description It is what the caller has */
+            304: {
+                headers: {
+                    /** @description The version, for If-Match and If-None-Match */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -6697,7 +6775,12 @@ export interface operations {
     put_state: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description refuse it (409) unless this is the present version, 3 or "3"; *: unless it exists */
+                "If-Match"?: string;
+                /** @description *: refuse it (409) when the key exists */
+                "If-None-Match"?: string;
+            };
             path: {
                 key: string;
             };
@@ -6727,7 +6810,12 @@ export interface operations {
                 /** @description refuse it (409) when the present version is another */
                 expected_version?: string;
             };
-            header?: never;
+            header?: {
+                /** @description refuse it (409) unless this is the present version, 3 or "3"; *: unless it exists */
+                "If-Match"?: string;
+                /** @description *: refuse it (409) when the key exists */
+                "If-None-Match"?: string;
+            };
             path: {
                 key: string;
             };
