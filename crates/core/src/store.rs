@@ -81,6 +81,9 @@ pub trait Store: Send + Sync + 'static {
     /// Timers due at or before `now`, earliest first.
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Timer>, StoreError>;
 
+    /// The timer of this name.
+    async fn timer(&self, id: &str) -> Result<Option<Timer>, StoreError>;
+
     /// When the earliest timer is due.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 

@@ -8,10 +8,11 @@
 //!
 //! - [`manifest`], [`check`], [`library`], `template`: from a file to a [`Connector`] that can be called.
 //! - [`connection`], [`connections`]: accounts, as they are kept and changed.
-//! - `operation`, `auth`, `oauth`, `answer`, `limit`: the decisions, each a pure function.
+//! - `operation`, `path`, `auth`, `oauth`, `answer`, `limit`: the decisions, each a pure function.
 //! - `calling`: what a call is asked with.
 //! - `batch`: which calls go out as one request.
 //! - `call`, `turn`, `grant`: the I/O around them; `mail`: the same over SMTP.
+//! - `waits`, `metrics`: what is shown of all that.
 //! - [`import`]: a manifest from a description in OpenAPI or Swagger.
 
 mod answer;
@@ -29,10 +30,13 @@ pub mod library;
 mod limit;
 mod mail;
 pub mod manifest;
+mod metrics;
 mod oauth;
 mod operation;
+mod path;
 mod template;
 mod turn;
+mod waits;
 
 use std::sync::Arc;
 
@@ -49,8 +53,9 @@ pub use self::{
     grant::Authorization,
     library::{Library, Origin},
     turn::{LimitNote, UsageNote},
+    waits::Wait,
 };
-use crate::{desk::Desk, supervisor::Spawn};
+use crate::{desk::Desk, metrics::Metrics, supervisor::Spawn};
 
 struct Inner {
     desk: Desk,
@@ -62,6 +67,8 @@ struct Inner {
     calls: Semaphore,
     agreeing: grant::AgreeingNow,
     groups: call::Groups,
+    waits: waits::Waits,
+    metrics: metrics::ConnectorMetrics,
 }
 
 /// Calls connectors. Cheap to clone.
@@ -82,11 +89,23 @@ impl Connectors {
         spawn: Spawn,
         library: Arc<Library>,
         connections: Arc<Connections>,
+        metrics: &Metrics,
     ) -> Result<Self, Problem> {
         let turns = turn::Turns::open(desk.clone()).await?;
         let (calls, agreeing) = (Semaphore::new(call::CALLS_AT_ONCE), grant::AgreeingNow::default());
-        let groups = call::Groups::default();
-        Ok(Self(Arc::new(Inner { desk, client, spawn, library, connections, turns, calls, agreeing, groups })))
+        Ok(Self(Arc::new(Inner {
+            desk,
+            client,
+            spawn,
+            library,
+            connections,
+            turns,
+            calls,
+            agreeing,
+            groups: call::Groups::default(),
+            waits: waits::Waits::default(),
+            metrics: metrics::ConnectorMetrics::new(metrics),
+        })))
     }
 
     /// The connectors there are.
@@ -97,6 +116,16 @@ impl Connectors {
     /// The connections.
     pub fn connections(&self) -> &Connections {
         &self.0.connections
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn observe(&self) {
+        self.0.metrics.observe(&self.0.connections);
+    }
+
+    /// Why the call with this idempotency key waits now, if it does and the call is this process's.
+    pub fn waiting(&self, key: &str) -> Option<Wait> {
+        self.0.waits.of(key)
     }
 
     /// Forgets what no longer limits anything. Once a minute.

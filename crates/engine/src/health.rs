@@ -12,7 +12,7 @@ use crate::{
     },
     desk::Desk,
     dispatch::Dispatch,
-    metrics::{BySubscription, Metrics},
+    metrics::{BySubscription, Metrics, breaker_figure},
     subscription::Target,
 };
 
@@ -158,12 +158,7 @@ impl Figures {
             metrics.lag.get_or_create(&BySubscription { subscription: name.clone() }).set(whole(*lag));
         }
         for (name, breaker) in &self.states {
-            let value = match breaker {
-                BreakerState::Closed => 0,
-                BreakerState::HalfOpen => 1,
-                BreakerState::Open => 2,
-            };
-            metrics.breaker.get_or_create(&BySubscription { subscription: name.clone() }).set(value);
+            metrics.breaker.get_or_create(&BySubscription { subscription: name.clone() }).set(breaker_figure(*breaker));
         }
     }
 }

@@ -249,6 +249,15 @@ pub fn to_json(val: &Val) -> Result<serde_json::Value, JqError> {
     json_within(val, &mut left, RESULT_DEPTH)
 }
 
+/// Why a number is none to JSON.
+fn no_number(number: &jaq_json::Num) -> JqError {
+    let what = match number {
+        jaq_json::Num::Float(float) if float.is_infinite() => "infinite: it is larger than any that can be stored",
+        _ => "NaN: no number came of a calculation",
+    };
+    JqError::Failed(format!("its result holds a number that JSON does not have ({what})"))
+}
+
 fn json_within(val: &Val, left: &mut usize, depth: usize) -> Result<serde_json::Value, JqError> {
     let own = match val {
         Val::TStr(text) => text.len() + 2,
@@ -266,8 +275,7 @@ fn json_within(val: &Val, left: &mut usize, depth: usize) -> Result<serde_json::
     Ok(match val {
         Val::Null => serde_json::Value::Null,
         Val::Bool(b) => (*b).into(),
-        Val::Num(_) => serde_json::from_str(&val.to_string())
-            .map_err(|_| JqError::Failed("its result holds a number that JSON does not have (NaN)".into()))?,
+        Val::Num(number) => serde_json::from_str(&val.to_string()).map_err(|_| no_number(number))?,
         Val::TStr(bytes) => text(bytes)?.into(),
         Val::BStr(_) => return Err(JqError::Failed("its result holds bytes; JSON has only text".into())),
         Val::Arr(items) => {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicU64};
 
-use nexus_core::{event::StoredEvent, retry::Verdict};
+use nexus_core::{breaker::BreakerState, event::StoredEvent, retry::Verdict};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -51,6 +51,15 @@ pub struct Metrics {
     /// 0 closed, 1 half open, 2 open; per subscription.
     pub breaker: Family<BySubscription, Gauge>,
     store: StoreGauges,
+}
+
+/// A breaker's state as a gauge: 0 closed, 1 half open, 2 open.
+pub(crate) fn breaker_figure(state: BreakerState) -> i64 {
+    match state {
+        BreakerState::Closed => 0,
+        BreakerState::HalfOpen => 1,
+        BreakerState::Open => 2,
+    }
 }
 
 #[derive(Debug, Default)]

@@ -88,6 +88,23 @@ mod tests {
     }
 
     #[test]
+    fn a_schema_may_refer_to_itself_also_in_place() {
+        let tree = json!({"$defs": {"t": {"required": ["n"], "properties": {"next": {"$ref": "#/$defs/t"}}}}, "$ref": "#/$defs/t"});
+        let tree = Schema::compile(&tree).expect("a schema");
+        assert!(tree.fits(&json!({"n": 1, "next": {"n": 2}})));
+        assert_eq!(tree.violations(&json!({"n": 1, "next": {}}), 9, Tell::Masked)[0].path, "/next");
+        for circle in [
+            json!({"$ref": "#"}),
+            json!({"allOf": [{"$ref": "#"}]}),
+            json!({"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}),
+        ] {
+            let circle = Schema::compile(&circle).expect("a schema");
+            // Whatever it says, it says it.
+            let _ = (circle.fits(&json!({"x": 1})), circle.violations(&json!({"x": 1}), 9, Tell::Masked));
+        }
+    }
+
+    #[test]
     fn a_schema_that_points_elsewhere_or_is_none_is_refused() {
         for bad in [
             json!({"type": "nonsense"}),

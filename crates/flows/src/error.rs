@@ -20,6 +20,9 @@ pub struct FlowError {
     /// The task, as a JSON pointer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// A `raise` of a flow made it: it is meant for whoever asked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub raised: bool,
 }
 
 /// The kinds that the specification names.
@@ -76,6 +79,7 @@ impl FlowError {
             title: Some(title.to_owned()),
             detail: Some(detail.into()),
             instance: None,
+            raised: false,
         }
     }
 
@@ -104,7 +108,7 @@ impl FlowError {
 
     /// As expressions see it.
     pub fn to_value(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+        serde_json::to_value(Self { raised: false, ..self.clone() }).unwrap_or_default()
     }
 }
 

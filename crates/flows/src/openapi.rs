@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     effect::{Body, HttpRequest},
     error::{FlowError, Standard},
+    uri::refuse_elsewhere,
 };
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -24,6 +25,7 @@ pub fn request(
 ) -> Result<HttpRequest, FlowError> {
     let (path, method, item, found) = find(document, operation)?;
     let mut request = HttpRequest { method: method.to_ascii_uppercase(), ..HttpRequest::default() };
+    let template = path;
     let mut path = path.to_owned();
     let mut used: Vec<&str> = Vec::new();
     let declared =
@@ -33,7 +35,8 @@ pub fn request(
         let Some(name) = parameter.get("name").and_then(Value::as_str) else { continue };
         let place = parameter.get("in").and_then(Value::as_str).unwrap_or_default();
         let Some(value) = parameters.get(name).filter(|value| !value.is_null()) else {
-            if parameter.get("required").and_then(Value::as_bool).unwrap_or(false) {
+            // One in the path is always needed: without it something else would be called.
+            if place == "path" || parameter.get("required").and_then(Value::as_bool).unwrap_or(false) {
                 return Err(wrong(format!("the operation {operation:?} needs the parameter {name:?}")));
             }
             continue;
@@ -41,6 +44,7 @@ pub fn request(
         used.push(name);
         put(&mut request, &mut path, parameter, place, name, value);
     }
+    keep_segments(template, &path)?;
     body(&mut request, document, found, parameters, &mut used);
     if let Some(unknown) = parameters.keys().find(|name| !used.contains(&name.as_str())) {
         return Err(wrong(format!("the operation {operation:?} has no parameter {unknown:?}")));
@@ -105,6 +109,17 @@ fn put(request: &mut HttpRequest, path: &mut String, parameter: &Value, place: &
         },
         _ => {}
     }
+}
+
+/// Refuses a path in which a parameter makes of a segment none. What is filled in is encoded, so that both have as many.
+fn keep_segments(template: &str, filled: &str) -> Result<(), FlowError> {
+    for (before, after) in template.split('/').zip(filled.split('/')) {
+        if let Some((_, rest)) = before.split_once('{') {
+            let name = rest.split('}').next().unwrap_or_default();
+            refuse_elsewhere(name, after).map_err(|what| FlowError::new(Standard::Expression, what))?;
+        }
+    }
+    Ok(())
 }
 
 /// OpenAPI 3: `body` holds the request's body, or the parameters that are not declared are its fields.
@@ -213,5 +228,11 @@ mod tests {
         let missing = request(&document, "https://docs.example/openapi.json", "make", &Map::new()).unwrap_err();
         assert!(missing.detail.unwrap().contains("needs the parameter \"id\""));
         assert!(request(&document, "https://docs.example/", "other", &Map::new()).is_err());
+        for (id, part) in [("..", "{id} would make a segment"), (".", "{id} would make"), ("", "{id} is empty")] {
+            let parameters = json!({"id": id, "X-Trace": 7});
+            let refused =
+                request(&document, "https://docs.example/", "make", parameters.as_object().unwrap()).unwrap_err();
+            assert!(refused.detail.as_ref().unwrap().contains(part), "{id}: {refused:?}");
+        }
     }
 }

@@ -37,8 +37,11 @@ use crate::{
     secrets::{self, Secrets},
 };
 
-/// Tasks that one step may begin; then it commits and comes back.
-const STEP_TASKS: u32 = 10_000;
+/// Tasks that one step may begin; then it commits and comes back. Few enough that whoever else is served by the same thread
+/// hardly notices.
+const STEP_TASKS: u32 = 1_000;
+/// What the expressions of one step may cost before it begins no more tasks.
+const STEP_COST: u64 = 1_000_000;
 /// Tasks that one run may begin; a run beyond it faults: it goes in a circle.
 const RUN_TASKS: u64 = 1_000_000;
 

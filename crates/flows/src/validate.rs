@@ -4,6 +4,7 @@
 
 mod budget;
 mod call;
+mod circle;
 mod connector;
 mod event;
 mod mend;
@@ -202,6 +203,11 @@ impl Validator<'_> {
             settings,
             warnings: Problems::default(),
         }
+    }
+
+    /// What extensions do around tasks may end what the tasks don't.
+    fn has_extensions(&self) -> bool {
+        self.workflow.use_.as_ref().is_some_and(|u| u.extensions.as_ref().is_some_and(|list| !list.is_empty()))
     }
 
     fn declared_secrets(&self) -> &[String] {

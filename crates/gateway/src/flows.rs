@@ -70,8 +70,9 @@ fn shown(held: &Held) -> Value {
     })
 }
 
-async fn with_document(call: &Call, held: &Held) -> Value {
+async fn with_document(call: &Call, held: &Held) -> Result<Value, Problem> {
     let mut shown = shown(held);
+    let (next, text) = (call.gate.flows.next_begin(held).await?, call.gate.flows.text(held).await?);
     let warnings = call.gate.flows.warnings(held).await;
     if let Some(fields) = shown.as_object_mut() {
         let source = &held.current.definition.source;
@@ -79,9 +80,11 @@ async fn with_document(call: &Call, held: &Held) -> Value {
         // What no form can show is given as JSON.
         let form = source.pointer("/input/schema/document").and_then(|schema| form::fields(schema).ok());
         fields.insert("form".to_owned(), json!(form));
+        fields.extend(next.map(|next| ("next".to_owned(), next.to_string().into())));
+        fields.insert("text".to_owned(), text.into());
         fields.insert("warnings".to_owned(), json!(warnings));
     }
-    shown
+    Ok(shown)
 }
 
 /// The flow of the path.
@@ -120,7 +123,7 @@ async fn document(call: &mut Call) -> Result<String, Problem> {
 pub(crate) async fn publish(mut call: Call) -> Result<Answer, Problem> {
     let text = document(&mut call).await?;
     let done = call.gate.flows.publish(&text, Publishing::default(), call.principal()?).await?;
-    let answer = Answer::data(&with_document(&call, &done.held).await)?;
+    let answer = Answer::data(&with_document(&call, &done.held).await?)?;
     Ok(if done.new { answer.created() } else { answer })
 }
 
@@ -134,7 +137,7 @@ pub(crate) async fn check(mut call: Call) -> Result<Answer, Problem> {
 /// `GET /api/v1/flows/{namespace}/{name}`.
 pub(crate) async fn get(call: Call) -> Result<Answer, Problem> {
     let held = held(&call)?;
-    Answer::data(&with_document(&call, &held).await)
+    Answer::data(&with_document(&call, &held).await?)
 }
 
 /// `DELETE /api/v1/flows/{namespace}/{name}`.
@@ -147,13 +150,13 @@ pub(crate) async fn remove(call: Call) -> Result<Answer, Problem> {
 /// `POST /api/v1/flows/{namespace}/{name}/enable`.
 pub(crate) async fn enable(call: Call) -> Result<Answer, Problem> {
     let held = call.gate.flows.enable(&flow(&call)?, true, call.principal()?).await?;
-    Answer::data(&with_document(&call, &held).await)
+    Answer::data(&with_document(&call, &held).await?)
 }
 
 /// `POST /api/v1/flows/{namespace}/{name}/disable`.
 pub(crate) async fn disable(call: Call) -> Result<Answer, Problem> {
     let held = call.gate.flows.enable(&flow(&call)?, false, call.principal()?).await?;
-    Answer::data(&with_document(&call, &held).await)
+    Answer::data(&with_document(&call, &held).await?)
 }
 
 /// `GET /api/v1/flows/{namespace}/{name}/report`.

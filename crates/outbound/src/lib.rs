@@ -22,4 +22,4 @@ pub mod url;
 pub use address::Reach;
 pub use client::{Client, ClientOptions, Request, Response};
 pub use error::{Kind, SendError};
-pub use url::check_url;
+pub use url::{check_url, is_dot_segment};

@@ -96,6 +96,22 @@ fn host(text: &str) -> Result<Host, SendError> {
     Ok(Host::Name(name))
 }
 
+/// Whether a segment of a path, percent-encoded or not, is `.` or `..`, which whoever reads a URL by the standard takes away,
+/// and with it the segment before. Encoding more than once counts as well: some decode on the way.
+pub fn is_dot_segment(segment: &str) -> bool {
+    let mut plain = String::with_capacity(segment.len());
+    for c in segment.chars() {
+        plain.push(c);
+        for (encoded, decoded) in [("%25", '%'), ("%2e", '.'), ("%2E", '.')] {
+            if plain.ends_with(encoded) {
+                plain.truncate(plain.len() - encoded.len());
+                plain.push(decoded);
+            }
+        }
+    }
+    matches!(&*plain, "." | "..")
+}
+
 fn looks_numeric(label: &str) -> bool {
     label.bytes().all(|b| b.is_ascii_digit())
         || label.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -147,6 +163,16 @@ mod tests {
         ] {
             let seen = check_url(bad, Reach::Private).map_err(|e| e.kind);
             assert_eq!(seen, Err(Kind::BadUrl), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_segment_of_dots_is_seen_in_every_spelling() {
+        for dots in [".", "..", "%2e", "%2E.", ".%2e", "%2e%2E", "%252e%252e", "%25252E."] {
+            assert!(is_dot_segment(dots), "{dots}");
+        }
+        for other in ["", "...", "a", ".a", "a..", "%2e%2e%2e", "%2f..", "%", "%2", "25", "%25", "..%20"] {
+            assert!(!is_dot_segment(other), "{other}");
         }
     }
 

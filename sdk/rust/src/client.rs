@@ -257,7 +257,8 @@ fn innermost(error: &dyn std::error::Error) -> String {
 fn unreached(url: &str, reason: String) -> String {
     let plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
     if plain && reason.contains("invalid HTTP version") {
-        return "what listens there does not speak plain HTTP; a hub with a certificate is called by https://".to_owned();
+        return "what listens there does not speak plain HTTP; a hub with a certificate is called by https://"
+            .to_owned();
     }
     reason
 }

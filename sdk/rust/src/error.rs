@@ -116,12 +116,15 @@ impl Problem {
     }
 }
 
+/// Details that name a kind, or repeat in a number what the message says in words.
+const FOR_PROGRAMS: [&str; 2] = ["error", "provider_status"];
+
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.message, self.code)?;
         for (field, reason) in &self.details {
-            // A problem of one field repeats it in the message.
-            if !self.message.contains(reason.as_str()) {
+            // A problem of one field repeats it in the message, and names for programs say nothing to a person.
+            if !self.message.contains(reason.as_str()) && !FOR_PROGRAMS.contains(&field.as_str()) {
                 write!(f, "\n  {field}: {reason}")?;
             }
         }
@@ -143,6 +146,15 @@ mod tests {
         let b = Problem::read(404, enveloped, None, None);
         assert_eq!(a, b);
         assert_eq!(a.to_string(), "no source \"x\" (NOT_FOUND)");
+    }
+
+    #[test]
+    fn what_is_said_for_programs_is_not_told_to_people() {
+        let body = br#"{"code":"NOT_FOUND","message":"there is no connector \"x\"","details":{"error":"unknown",
+            "provider_status":404,"input/a":"is no number"}}"#;
+        let problem = Problem::read(404, body, None, None);
+        assert_eq!(problem.details["error"], "unknown");
+        assert_eq!(problem.to_string(), "there is no connector \"x\" (NOT_FOUND)\n  input/a: is no number");
     }
 
     #[test]

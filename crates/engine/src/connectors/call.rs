@@ -56,7 +56,11 @@ impl Connectors {
             Some(together) if self.may_wait(&what, together)? => self.together(&what, together, key, &asked).await,
             _ => self.alone(what, key).await,
         };
-        account.note(result.as_ref().err().map(ToString::to_string), self.0.desk.now());
+        self.0.metrics.called(&connector.manifest.name, result.as_ref().err());
+        match &result {
+            Err(error) if !error.is_of_provider() => {}
+            done => account.note(done.as_ref().err().map(ToString::to_string), self.0.desk.now()),
+        }
         let (output, requests) = result?;
         Ok(Called { output, connection: connection.name, requests })
     }

@@ -65,14 +65,22 @@ pub enum CallError {
     RateLimited {
         /// Whose limit.
         what: String,
+        /// The call itself was sent, and refused for it.
+        sent: bool,
         /// When to come back.
         until: Timestamp,
     },
     /// The breaker is open.
-    #[error("{connection:?} failed several times in a row; the next call may be made at {until}")]
+    #[error(
+        "calls by the connection {connection:?} failed several times in a row{}, so it rests; the next call may be made at \
+         {until}",
+        lately(last)
+    )]
     Open {
         /// Which connection.
         connection: String,
+        /// What went wrong last; empty where nobody knows any more.
+        last: String,
         /// When to come back.
         until: Timestamp,
     },
@@ -87,7 +95,7 @@ pub enum CallError {
         message: String,
     },
     /// It failed, was not done, and may be tried later.
-    #[error("{operation} failed after {attempts} attempts: {message}")]
+    #[error("{operation} failed after {}: {message}", times(*attempts))]
     Failed {
         /// Which operation.
         operation: String,
@@ -129,6 +137,14 @@ pub enum CallError {
     Hub(Problem),
 }
 
+fn lately(last: &str) -> String {
+    if last.is_empty() { String::new() } else { format!(" (at last: {last})") }
+}
+
+fn times(attempts: u16) -> String {
+    if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") }
+}
+
 fn joined(errors: &BTreeMap<String, String>) -> String {
     let one = |(at, what): (&String, &String)| if at.is_empty() { what.clone() } else { format!("{at}: {what}") };
     let all: Vec<String> = errors.iter().map(one).collect();
@@ -143,6 +159,11 @@ impl CallError {
             Self::Hub(problem) => matches!(problem.code, Code::Unavailable | Code::Timeout | Code::RateLimited),
             _ => false,
         }
+    }
+
+    /// Whether it says something of how the connection does: not where the hub itself held the call back.
+    pub(super) fn is_of_provider(&self) -> bool {
+        !matches!(self, Self::Busy(_) | Self::Open { .. } | Self::RateLimited { sent: false, .. })
     }
 
     /// The provider's status, where one came.

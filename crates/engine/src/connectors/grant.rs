@@ -146,13 +146,16 @@ impl Connectors {
                     connection.token.as_ref().and_then(|t| t.expires_at).is_some_and(|at| at > self.0.desk.now());
                 match self.0.connections.token(&connection, ACCESS).filter(|token| valid && refused != Some(token)) {
                     Some(token) => Ok(token),
-                    None => Err(CallError::Failed {
-                        operation: format!("getting a token for {:?}", connection.name),
-                        status: None,
-                        message: words,
-                        attempts: granting.failures,
-                        until: Some(self.wall(granting.not_before)),
-                    }),
+                    None => {
+                        let until = self.wall(granting.not_before);
+                        Err(CallError::Failed {
+                            operation: format!("getting a token for {:?}", connection.name),
+                            status: None,
+                            message: format!("{words}; the hub asks for one again at {until} at the earliest"),
+                            attempts: granting.failures,
+                            until: Some(until),
+                        })
+                    }
                 }
             }
         }

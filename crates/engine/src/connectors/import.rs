@@ -1,12 +1,12 @@
 //! A manifest from a description in OpenAPI 3 or Swagger 2: a start that a person reads over, not the last word.
 
+mod operation;
 mod schema;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use self::schema::{described, plain_schema};
 use super::check::Connector;
 use crate::document::{
     pointer::Pointer,
@@ -89,7 +89,7 @@ impl<'d> Import<'d> {
         let name = name.map_or_else(|| slug(title, '-'), str::to_owned);
         let base_url = self.base_url();
         let auth = self.auth();
-        let mut operations = Map::new();
+        let (mut operations, mut left_out) = (Map::new(), 0);
         let paths = document.get("paths").and_then(Value::as_object);
         for (path, item) in paths.into_iter().flatten() {
             for method in METHODS {
@@ -102,8 +102,17 @@ impl<'d> Import<'d> {
                     self.notes.push(format!("only the first {OPERATIONS} operations were taken over"));
                     break;
                 }
-                let made = self.operation(path, method, item, operation, &id);
-                operations.insert(id, made);
+                match self.operation(path, method, item, operation, &id) {
+                    Ok(made) => drop(operations.insert(id, made)),
+                    Err(why) if self.only.contains(&id) => {
+                        let place = Pointer::from_text("/paths").key(path).key(method);
+                        return Err(wrong(place.as_str(), &format!("{id:?} can't be taken over: {why}")));
+                    }
+                    Err(why) => {
+                        self.notes.push(format!("{id} was left out: {why}"));
+                        left_out += 1;
+                    }
+                }
             }
         }
         if let Some(missing) = self.only.iter().find(|id| !operations.contains_key(*id)) {
@@ -112,7 +121,11 @@ impl<'d> Import<'d> {
             return Err(wrong("/paths", &format!("has no operation {missing:?}{near}")));
         }
         if operations.is_empty() {
-            return Err(wrong("/paths", "names no operation"));
+            let what = match left_out {
+                0 => "names no operation".to_owned(),
+                _ => format!("has no operation that can be taken over: {}", self.notes.join("; ")),
+            };
+            return Err(wrong("/paths", &what));
         }
         Ok(json!({
             "connector": 1, "name": name, "title": short(title), "about": about, "checked": "reading",
@@ -213,120 +226,21 @@ impl<'d> Import<'d> {
     }
 
     fn resolve(&self, value: &'d Value) -> &'d Value {
-        let mut value = value;
+        self.named(value).0
+    }
+
+    /// What a value is, references followed, and the pointer that the last of them gave.
+    fn named(&self, value: &'d Value) -> (&'d Value, Option<&'d str>) {
+        let mut found = (value, None);
         for _ in 0..REFERENCES {
-            let Some(pointer) = text(value, "$ref").and_then(|r| r.strip_prefix('#')) else { break };
+            let Some(pointer) = text(found.0, "$ref").and_then(|r| r.strip_prefix('#')) else { break };
             match self.document.pointer(pointer) {
-                Some(found) => value = found,
+                Some(value) => found = (value, Some(pointer)),
                 None => break,
             }
         }
-        value
+        found
     }
-
-    fn operation(&mut self, path: &str, method: &str, item: &'d Value, operation: &'d Value, id: &str) -> Value {
-        let title = text(operation, "summary").or_else(|| text(operation, "description"));
-        let title = title.map_or_else(|| id.to_owned(), short);
-        let (mut properties, mut required) = (Map::new(), Vec::new());
-        let mut made = json!({"title": title, "method": method.to_ascii_uppercase()});
-        let (mut query, mut headers, mut form) = (Map::new(), Map::new(), Map::new());
-        let mut url = path.replace('{', "\u{1}").replace('}', "\u{2}");
-        let declared = [item.get("parameters"), operation.get("parameters")];
-        for parameter in declared.into_iter().flatten().filter_map(Value::as_array).flatten() {
-            let parameter = self.resolve(parameter);
-            let Some(name) = text(parameter, "name") else { continue };
-            let field = slug_field(name);
-            let place = text(parameter, "in").unwrap_or_default();
-            if place == "body" {
-                if let Some(schema) = parameter.get("schema") {
-                    self.body(&mut made, &mut properties, &mut required, schema, parameter);
-                }
-                continue;
-            }
-            let from = format!("${{ .{field} }}");
-            match place {
-                "path" => url = url.replace(&format!("\u{1}{name}\u{2}"), &format!("{{{field}}}")),
-                "query" => drop(query.insert(name.to_owned(), from.into())),
-                "header" => drop(headers.insert(name.to_owned(), from.into())),
-                "formData" => drop(form.insert(name.to_owned(), from.into())),
-                _ => continue,
-            }
-            let schema = parameter.get("schema").map_or_else(|| plain_schema(parameter), |s| self.schema(s));
-            properties.insert(field.clone(), described(schema, parameter));
-            let is_needed = parameter.get("required").and_then(Value::as_bool).unwrap_or(place == "path");
-            if is_needed {
-                required.push(Value::String(field));
-            }
-        }
-        if let Some(body) = operation.get("requestBody") {
-            let body = self.resolve(body);
-            self.request_body(&mut made, &mut properties, &mut required, body, id);
-        }
-        if let Some(fields) = made.as_object_mut() {
-            let url = url.replace('\u{1}', "{").replace('\u{2}', "}");
-            fields.insert("path".into(), url.into());
-            for (name, map) in [("query", query), ("headers", headers), ("form", form)] {
-                if !map.is_empty() {
-                    fields.insert(name.into(), Value::Object(map));
-                }
-            }
-            fields.insert(
-                "input".into(),
-                json!({"type": "object", "required": required, "properties": properties, "additionalProperties": false}),
-            );
-        }
-        made
-    }
-
-    fn request_body(
-        &mut self,
-        made: &mut Value,
-        properties: &mut Map<String, Value>,
-        required: &mut Vec<Value>,
-        body: &'d Value,
-        id: &str,
-    ) {
-        let content = body.get("content").and_then(Value::as_object);
-        let of = |media: &str| content.and_then(|all| all.iter().find(|(name, _)| name.starts_with(media)));
-        let json_like = || content.and_then(|all| all.iter().find(|(name, _)| name.ends_with("+json")));
-        let schema = |found: Option<(&String, &'d Value)>| found.and_then(|(_, media)| media.get("schema"));
-        if let Some(schema) = schema(of("application/json").or_else(json_like)) {
-            self.body(made, properties, required, schema, body);
-        } else if let Some(schema) = schema(of("application/x-www-form-urlencoded")) {
-            self.body(made, properties, required, schema, body);
-            if let Some(fields) = made.as_object_mut()
-                && let Some(json) = fields.remove("json")
-            {
-                fields.insert("form".into(), json);
-            }
-        } else if content.is_some_and(|all| !all.is_empty()) {
-            self.notes.push(format!("{id}: its body is neither JSON nor a form; it is sent without one"));
-        }
-    }
-
-    /// The body is the input's field `body`.
-    fn body(
-        &mut self,
-        made: &mut Value,
-        properties: &mut Map<String, Value>,
-        required: &mut Vec<Value>,
-        schema: &'d Value,
-        said: &Value,
-    ) {
-        properties.insert("body".into(), self.schema(schema));
-        if said.get("required").and_then(Value::as_bool).unwrap_or(false) {
-            required.push("body".into());
-        }
-        if let Some(fields) = made.as_object_mut() {
-            fields.insert("json".into(), "${ .body }".into());
-        }
-    }
-}
-
-/// A name that jq and a path can hold.
-fn slug_field(name: &str) -> String {
-    let field: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
-    if field.starts_with(|c: char| c.is_ascii_digit()) { format!("_{field}") } else { field }
 }
 
 /// The ids of all operations that a description has.

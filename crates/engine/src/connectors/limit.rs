@@ -160,6 +160,13 @@ impl Gate {
         self.app.free_at(&self.app_quotas, now).max(account).max(operation)
     }
 
+    /// Whether it is the provider's word that keeps a call back, rather than a quota of the manifest.
+    pub(super) fn is_asked(&self, wanted: &Wanted, now: Duration) -> bool {
+        let account = self.accounts.get(&wanted.account);
+        let operation = self.operations.get(&(wanted.account.clone(), wanted.operation.clone()));
+        [Some(&self.app), account, operation].into_iter().flatten().any(|counter| counter.blocked_until > now)
+    }
+
     /// Nothing is sent until then.
     pub(super) fn block(&mut self, of: LimitOf, account: &str, operation: &str, until: Duration) {
         let counter = self.counter(of, account, operation);

@@ -11,6 +11,7 @@ use super::{
     check::Connector,
     error::CallError,
     manifest::{FormLists, Pagination, Quota},
+    path,
     template::{Expression, Given, Name, Template, Text, encode, scalar},
 };
 use crate::schema::{Schema, Tell};
@@ -186,16 +187,33 @@ pub(super) fn pairs(pairs: &[(String, String)]) -> String {
 impl Call {
     /// Whether the input fits.
     pub(super) fn accept(&self, operation: &str, input: &Value) -> Result<(), CallError> {
-        let Some(schema) = &self.schema else { return Ok(()) };
         let mut errors: BTreeMap<String, String> = BTreeMap::new();
-        for violation in schema.violations(input, REASONS, Tell::Masked) {
+        let violations = self.schema.as_ref().map(|schema| schema.violations(input, REASONS, Tell::Masked));
+        for violation in violations.into_iter().flatten() {
             let reasons = errors.entry(violation.path).or_default();
             if !reasons.is_empty() {
                 reasons.push_str("; ");
             }
             reasons.push_str(&violation.reason);
         }
+        if errors.is_empty()
+            && let Err((at, what)) = self.fits_path(input)
+        {
+            errors.insert(at, what);
+        }
         if errors.is_empty() { Ok(()) } else { Err(CallError::Input { operation: operation.to_owned(), errors }) }
+    }
+
+    /// Whether each segment of the path stays one with this input; what the connection adds is no dot and not known yet.
+    fn fits_path(&self, input: &Value) -> Result<(), (String, String)> {
+        let unknown = || "x".to_owned();
+        let find = |name: &Name| {
+            let Name::Own(name) = name else { return Ok(unknown()) };
+            // One that is missing, or no text, is told of when the request is made.
+            let value = input.get(name).and_then(|value| scalar(value).ok().flatten());
+            Ok(value.unwrap_or_else(unknown))
+        };
+        path::fill(&self.path, find, |name, what| (name.pointer(), what)).map(|_| ())
     }
 
     /// The request, without its proof.
@@ -234,15 +252,9 @@ impl Call {
         let nothing = |name: &str| Err(CallError::Request(format!("{{{name}}} is not known in a base URL")));
         let base = self.base.as_ref().unwrap_or(&connector.base);
         let base = base.fill(|name| filling.find(name, nothing))?;
-        let path = self.path.fill(|name| {
-            let own = |name: &str| text(filling.input.get(name).unwrap_or(&Value::Null), &format!("field {name:?}"));
-            let value = filling.find(name, own)?;
-            if value.is_empty() {
-                let message = "a part of the path would be empty, which would call something else; give it a value";
-                return Err(CallError::Request(message.into()));
-            }
-            Ok(encode(&value))
-        })?;
+        let own = |name: &str| text(filling.input.get(name).unwrap_or(&Value::Null), &format!("field {name:?}"));
+        let refuse = |name: &Name, what: String| CallError::Request(format!("the {} {what}", name.told()));
+        let path = path::fill(&self.path, |name| filling.find(name, own), refuse)?;
         if path.is_empty() {
             return Ok(base);
         }

@@ -61,13 +61,22 @@ impl Drop for Place<'_> {
     }
 }
 
+/// A call can't be sent yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// When it can.
+    pub(super) until: Timestamp,
+    /// The provider asked for it; otherwise it is a quota of the manifest.
+    pub(super) asked: bool,
+}
+
 /// Why it never became this call's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoTurn {
     /// Too many wait.
     Full(usize),
-    /// Not before then, which is longer than the caller waits.
-    Until(Timestamp),
+    /// Longer than the caller waits.
+    Held(Held),
 }
 
 /// All gates.
@@ -137,9 +146,13 @@ impl Turns {
     }
 
     /// When a call could be sent at the earliest, were nobody else waiting, if that is after `deadline` (monotonic).
-    pub(super) fn too_late(&self, connector: &Connector, wanted: &Wanted, deadline: Duration) -> Option<Timestamp> {
-        let free = self.door(connector).gate().free_at(wanted, self.time());
-        (free > deadline + BEFORE).then(|| self.wall(free))
+    pub(super) fn too_late(&self, connector: &Connector, wanted: &Wanted, deadline: Duration) -> Option<Held> {
+        let (door, now) = (self.door(connector), self.time());
+        let (free, asked) = {
+            let gate = door.gate();
+            (gate.free_at(wanted, now), gate.is_asked(wanted, now))
+        };
+        (free > deadline + BEFORE).then(|| Held { until: self.wall(free), asked })
     }
 
     /// Waits for a turn, until `deadline` at most (monotonic).
@@ -170,8 +183,11 @@ impl Turns {
                 Turn::Behind => (deadline, false),
             };
             if now >= deadline || (known && at > deadline) {
-                let free = place.door.gate().free_at(&wanted, now).max(now + Duration::from_millis(1));
-                return Err(NoTurn::Until(self.wall(free)));
+                let (free, asked) = {
+                    let gate = place.door.gate();
+                    (gate.free_at(&wanted, now).max(now + Duration::from_millis(1)), gate.is_asked(&wanted, now))
+                };
+                return Err(NoTurn::Held(Held { until: self.wall(free), asked }));
             }
             tokio::select! {
                 () = changed => {}

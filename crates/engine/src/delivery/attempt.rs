@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use nexus_core::{
-    event::StoredEvent,
+    event::{Seq, StoredEvent},
     retry::{Verdict, classify},
     sign::hex,
     time::{Clock, Timestamp},
@@ -15,7 +15,7 @@ use ring::digest;
 
 use super::{
     exchange::{Exchange, Received, Sent, head},
-    handler::{Handed, Handler, Unhandled},
+    handler::{Announced, Handed, Handler, Unhandled},
     outcome::Answer,
     spec::{Spec, view},
 };
@@ -67,6 +67,8 @@ pub struct Delivery<'a> {
     pub generation: u32,
     /// Which attempt, from 1.
     pub attempt: u16,
+    /// What the handler said when it was announced.
+    pub announced: Option<&'a Announced>,
 }
 
 /// The id that every attempt of one delivery carries.
@@ -98,6 +100,12 @@ impl Sender {
     /// Whether a handler of this name is registered.
     pub fn has_handler(&self, name: &str) -> bool {
         self.handlers.contains_key(name)
+    }
+
+    /// Tells the handler of a subscription, if it has one, that this event is coming.
+    pub fn announce(&self, spec: &Spec, seq: Seq) -> Option<Announced> {
+        let Target::Handler { name, argument } = &spec.subscription.target else { return None };
+        self.handlers.get(name)?.coming(seq, argument.as_deref())
     }
 
     /// The client, for what else the hub sends.
@@ -213,7 +221,7 @@ impl Sender {
         let id = delivery_id(delivery.spec.subscription.no, event, delivery.generation);
         let limit = self.clock.sleep(delivery.spec.subscription.timeout());
         tokio::select! {
-            result = handler.handle(event, Handed { delivery_id: &id, argument }) => result,
+            result = handler.handle(event, Handed { announced: delivery.announced, delivery_id: &id, argument }) => result,
             () = limit => Err(format!("the handler took longer than {} ms", delivery.spec.subscription.timeout_ms).into()),
         }
     }

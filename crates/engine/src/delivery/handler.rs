@@ -1,11 +1,21 @@
 //! Handlers: functions of this process that take events, as an endpoint would.
 
+use std::any::Any;
+
 use async_trait::async_trait;
-use nexus_core::{event::StoredEvent, problem::Problem};
+use nexus_core::{
+    event::{Seq, StoredEvent},
+    problem::Problem,
+};
+
+/// What a handler made of the news that an event is coming; kept until the attempt is over.
+pub type Announced = Box<dyn Any + Send + Sync>;
 
 /// What a handler is told beside the event.
 #[derive(Clone, Copy, Debug)]
 pub struct Handed<'a> {
+    /// What [`Handler::coming`] gave for this attempt.
+    pub announced: Option<&'a Announced>,
     /// The same at every attempt.
     pub delivery_id: &'a str,
     /// What of the handler the subscription means.
@@ -44,4 +54,11 @@ impl From<Problem> for Unhandled {
 pub trait Handler: Send + Sync + 'static {
     /// Handles one event; an error is a failed attempt. May be called again with the same delivery id.
     async fn handle(&self, event: &StoredEvent, handed: Handed<'_>) -> Result<(), Unhandled>;
+
+    /// An event of this place in the log is about to be handed over. Told in the order in which events go out, one after
+    /// the other, while the events themselves are handled side by side: whoever minds their order knows here whom to wait
+    /// for. Must not block.
+    fn coming(&self, _seq: Seq, _argument: Option<&str>) -> Option<Announced> {
+        None
+    }
 }

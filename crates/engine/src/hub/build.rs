@@ -154,7 +154,8 @@ impl HubBuilder {
         let notes: Vec<Note> = desk.load().await?.into_iter().map(|(n, _)| n).collect();
 
         let client = Client::new(config.client).map_err(|e| StartError::Other(e.to_string()))?;
-        let connectors = Connectors::open(desk.clone(), client.clone(), spawn.clone(), library, connections).await;
+        let connectors =
+            Connectors::open(desk.clone(), client.clone(), spawn.clone(), library, connections, &metrics).await;
         let connectors = connectors.map_err(other)?;
         let tracer = tracer(config.otlp_endpoint, &clock, &client, &spawn);
         let sender =

@@ -53,6 +53,7 @@ impl Hub {
             let dead: u64 = counts.iter().filter(|(_, s, _)| *s == ExceptionState::Dead).map(|(.., n)| n).sum();
             metrics.dead_waiting.set(i64::try_from(dead).unwrap_or(i64::MAX));
         }
+        self.0.connectors.observe();
         let figures = self.0.dispatch.ask(crate::health::figures).await;
         if let Ok(figures) = figures {
             figures.publish(metrics);

@@ -17,7 +17,7 @@ impl Subscriptions {
         let spec = Spec::compile(s, &[]).map_err(|e| Problem::new(Code::Internal, e.to_string()))?;
         let topic = spec.subscription.filters.iter().find_map(TopicFilter::exact);
         let event = self.sample(topic, sample.unwrap_or_else(|| serde_json::json!({"test": true})))?;
-        let delivery = Delivery { spec: &spec, generation: 0, attempt: 1 };
+        let delivery = Delivery { spec: &spec, generation: 0, attempt: 1, announced: None };
         self.sender.test(&event, delivery).await.map_err(|e| Problem::new(Code::Invalid, e))
     }
 

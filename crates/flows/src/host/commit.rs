@@ -193,6 +193,7 @@ impl Draft<'_> {
             trigger: Trigger::Flow { run: run.state.id.clone(), wait: start.wait.then_some(start.id) },
             lineage: Lineage { correlation: Some(correlation(run)), ..run.lineage.clone() },
             from_seq: run.from_seq,
+            accepted: run.accepted,
             key: None,
             queued: false,
             level: run.level.saturating_add(1),

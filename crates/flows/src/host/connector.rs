@@ -18,6 +18,7 @@ use super::{Flows, Function, FunctionCall, Reply, arguments, refusal};
 use crate::{
     catalog::time,
     error::{FlowError, Standard},
+    run::{Waiting, WaitingFor},
     validate::{find, parts},
 };
 
@@ -79,6 +80,22 @@ impl Function for ConnectorFunction {
             Ok(called) => Ok(Reply::Done(called.output)),
             Err(error) => Err(failure(&error, &error.to_problem(flows.desk().now()))),
         }
+    }
+}
+
+impl Flows {
+    /// With why calls of connectors are not sent yet, where the hub keeps them waiting.
+    pub(super) fn telling_why(&self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
+        for one in &mut waiting {
+            if let WaitingFor::Call { from, key, because } = &mut one.what
+                && parts(from).is_some()
+                && let Some(wait) = self.inner.hub.connectors().waiting(key)
+            {
+                *because = Some(wait.what);
+                one.until = Some(one.until.map_or(wait.until, |until| until.min(wait.until)));
+            }
+        }
+        waiting
     }
 }
 

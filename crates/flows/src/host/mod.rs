@@ -9,7 +9,7 @@
 //! - `runner`: one input, one step, one commit; `begin`: the first. `commit`: what is in it. `follow`: what comes after it.
 //! - `perform`, `grants`, [`function`], `catalog`, `connector`: calls. `slots`: how many at once. [`approval`]: those that a person
 //!   answers.
-//! - `trigger`, `schedule`, `router`, `waits`, `event`: what begins runs, and what they are told. `budget`: how many.
+//! - `trigger`, `schedule`, `router`, `waits`, `event`: what begins runs, and what they are told. `budget`: how many. `turns`: in which order.
 //! - `behaviour`: what they detect. `backtest`, `past`: what they would have done.
 //! - [`queries`], [`view`], [`report`], `waiters`, `metrics`: seeing them. `keeping`, `erase`: forgetting them.
 //!   `aside`: those that can't be read.
@@ -45,6 +45,7 @@ mod shelf;
 mod slots;
 mod subscriptions;
 mod trigger;
+mod turns;
 pub mod view;
 mod waiters;
 mod waits;
@@ -99,6 +100,8 @@ const MISSED: Duration = Duration::from_secs(60);
 #[derive(Default)]
 struct Slot {
     flows: OnceLock<Flows>,
+    /// Whose turn it is to begin; from before they are there.
+    turns: Arc<turns::Turns>,
     /// They go on.
     ready: CancellationToken,
 }
@@ -116,6 +119,7 @@ struct Inner {
     ready: CancellationToken,
     slots: slots::Slots,
     budgets: budget::Budgets,
+    turns: Arc<turns::Turns>,
     aside: aside::Aside,
     erasures: erase::Erasures,
     /// When they were opened.
@@ -170,6 +174,7 @@ impl Flows {
             ready: door.0.ready.clone(),
             slots: slots::Slots::default(),
             budgets: budget::Budgets::default(),
+            turns: Arc::clone(&door.0.turns),
             aside: aside::Aside::default(),
             erasures: erase::Erasures::default(),
             opened: hub.desk().now(),

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     Flows,
     record::{Run, Steps, Version, active_key, keys_of},
+    shelf::Held,
 };
 
 /// Most runs of one page.
@@ -56,6 +57,14 @@ impl Flows {
     /// The run that has this key.
     pub(super) async fn active(&self, flow: &str, key: &str) -> Result<Option<String>, Problem> {
         Ok(self.first(range("active", vec![active_key(flow, key).into()])).await?.map(|document| document.key))
+    }
+
+    /// The run of this key that the latest event or request began, whether it has ended or not.
+    pub(super) async fn newest_of_key(&self, flow: &str, key: &str) -> Result<Option<Run>, Problem> {
+        let range = range("by_key", vec![active_key(flow, key).into()]);
+        let query = IndexQuery { range, descending: true, filters: Vec::new(), after: None, limit: 1 };
+        let page = self.desk().store.list(query).await.map_err(unreadable)?;
+        Ok(page.items.first().and_then(|document| self.readable(document)))
     }
 
     /// The run that has waited longest for this key.
@@ -140,6 +149,11 @@ impl Flows {
         let query = IndexQuery { range, descending: false, filters: Vec::new(), after: None, limit: SHOWN };
         let page = self.desk().store.list(query).await.map_err(unreadable)?;
         Ok(page.items.iter().filter_map(|steps| super::read(steps).ok()).collect())
+    }
+
+    /// The document of the version that a flow's new runs begin with, as it was published.
+    pub async fn text(&self, held: &Held) -> Result<String, Problem> {
+        Ok(self.version_text(&held.current.definition.id.to_string()).await?.text)
     }
 
     /// One version of a flow, as it was published.

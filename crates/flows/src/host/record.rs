@@ -162,6 +162,11 @@ pub struct Lineage {
     pub traceparent: Option<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over like this")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
 /// A run, its state included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -172,6 +177,9 @@ pub struct Run {
     pub lineage: Lineage,
     /// Place in the log after which it listens: that of its trigger.
     pub from_seq: Seq,
+    /// Its place among those that were accepted at this end of the log; 0 where an event began it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub accepted: i64,
     /// The key of which its flow has at most one active run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -229,6 +237,9 @@ static RUNS: Collection = Collection {
         Column { name: "cause", kind: ColumnType::Text },
         Column { name: "about", kind: ColumnType::Text },
         Column { name: "spent", kind: ColumnType::Text },
+        Column { name: "has_key", kind: ColumnType::Bool },
+        Column { name: "from_seq", kind: ColumnType::Int },
+        Column { name: "accepted", kind: ColumnType::Int },
     ],
     indexes: &[
         Index { name: "by_flow", columns: &["flow", "created_at"], kind: IndexKind::Plain, only: None },
@@ -238,15 +249,21 @@ static RUNS: Collection = Collection {
         Index { name: "active", columns: &["active_key"], kind: IndexKind::Unique, only: Some("is_keyed") },
         Index {
             name: "queued",
-            columns: &["active_key", "created_at"],
+            columns: &["active_key", "from_seq", "accepted"],
             kind: IndexKind::Plain,
             only: Some("is_queued"),
+        },
+        Index {
+            name: "by_key",
+            columns: &["active_key", "from_seq", "accepted"],
+            kind: IndexKind::Plain,
+            only: Some("has_key"),
         },
         Index { name: "by_cause", columns: &["cause"], kind: IndexKind::Plain, only: None },
     ],
 };
 
-/// The text that an active or queued run of this flow is found by.
+/// The text that a run of this flow is found by that has or had this key.
 pub fn active_key(flow: &str, key: &str) -> String {
     format!("{flow} {key}")
 }
@@ -255,6 +272,11 @@ impl Run {
     /// `namespace/name` of its flow.
     pub fn flow(&self) -> String {
         name_of(&self.state.flow)
+    }
+
+    /// The place of what began it among all that begins runs of its flow.
+    pub fn place(&self) -> (Seq, i64) {
+        (self.from_seq, self.accepted)
     }
 
     /// How it stands, in a word.
@@ -276,7 +298,8 @@ impl Record for Run {
     fn columns(&self) -> Vec<Value> {
         let open = !self.state.status.has_ended();
         let flow = self.flow();
-        let active = self.key.as_deref().filter(|_| open).map(|key| active_key(&flow, key));
+        let keyed = self.key.as_deref().map(|key| active_key(&flow, key));
+        let has_key = keyed.is_some();
         vec![
             flow.into(),
             self.state.flow.version.as_str().into(),
@@ -285,14 +308,17 @@ impl Record for Run {
             self.ended_at.into(),
             self.trigger.as_str().into(),
             self.lineage.correlation.as_deref().into(),
-            active.clone().into(),
+            keyed.into(),
             open.into(),
             self.is_busy().into(),
-            (active.is_some() && !self.queued).into(),
-            (active.is_some() && self.queued).into(),
+            (has_key && open && !self.queued).into(),
+            (has_key && open && self.queued).into(),
             self.trigger.cause().into(),
             self.about.as_deref().into(),
             self.spent.as_deref().into(),
+            has_key.into(),
+            Value::Int(i64::try_from(self.from_seq).unwrap_or(i64::MAX)),
+            Value::Int(self.accepted),
         ]
     }
 }

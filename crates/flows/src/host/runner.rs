@@ -201,7 +201,8 @@ impl Flows {
         commit.guards.extend(with.guards);
         commit.events.extend(with.events);
         commit.documents.extend(with.documents);
-        commit.timers.extend(with.timers);
+        // What fired comes first: the end of the run may set the same timer again.
+        commit.timers.splice(0..0, with.timers);
         let head = self.position();
         let done = match self.desk().try_commit(commit).await {
             Ok(Committed { versions, events }) => {

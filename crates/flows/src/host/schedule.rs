@@ -5,16 +5,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nexus_core::{
     problem::Problem,
-    store::{Commit, Timer, TimerWrite},
+    store::{Commit, CommitError, Timer, TimerWrite},
     time::Timestamp,
 };
-use nexus_engine::timers::OnTimer;
+use nexus_engine::{
+    desk::{refused, unreadable},
+    timers::OnTimer,
+};
 use serde_json::json;
 
 use super::{
     Flows,
     commit::{TIMER as RUN_TIMER, run_id, timer_of},
     record::{Flow, Lineage, Run, Trigger},
+    shelf::Held,
 };
 use crate::{
     effect::Input,
@@ -60,6 +64,20 @@ pub(super) fn again(run: &Run, definition: &Definition, now: Timestamp) -> Optio
     Some(set(&run.flow(), now.plus(after)))
 }
 
+impl Flows {
+    /// When its schedule begins a flow's next run. `None`: it has none, the flow is off, or the time is counted from the
+    /// end of a run that has not ended (`schedule.after`).
+    pub async fn next_begin(&self, held: &Held) -> Result<Option<Timestamp>, Problem> {
+        let schedule = &held.current.definition.schedule;
+        let by_time = schedule.cron.is_some() || schedule.every.is_some() || schedule.after.is_some();
+        if !held.flow.enabled || !by_time {
+            return Ok(None);
+        }
+        let timer = self.desk().store.timer(&timer_id(&held.flow.name)).await.map_err(unreadable)?;
+        Ok(timer.map(|timer| timer.due))
+    }
+}
+
 /// Begins what is due.
 pub(super) struct Due(pub(super) Flows);
 
@@ -83,18 +101,23 @@ impl OnTimer for Due {
             with.events.push(flows.desk().notice("flow.schedule_missed", &detail));
             return flows.desk().commit(with).await.map(|_| ());
         }
+        let (from_seq, accepted) = flows.accept();
         let new = super::trigger::NewRun {
             id: run_id(timer.due, &["schedule", name, &timer.due.micros().to_string()]),
-            input: json!({"scheduledAt": timer.due, "firedAt": now}),
+            input: json!({"scheduledAt": timer.due.to_string(), "firedAt": now.to_string()}),
             trigger: Trigger::Schedule { due: timer.due },
             lineage: Lineage { depth: 1, ..Lineage::default() },
-            from_seq: flows.desk().store.head().seq,
+            from_seq,
+            accepted,
             about: None,
             spent: None,
         };
-        match flows.start_run(&held.current, new, with.clone()).await? {
-            // Its run is there; only the timer was not moved on.
-            super::begin::Begun::Already(_) => flows.desk().commit(with).await.map(|_| ()),
+        match flows.start_run(&held.current, new, with.clone(), None).await? {
+            // Its run is there; only the timer was not moved on, or that is not known.
+            super::begin::Begun::Already(_) => match flows.desk().try_commit(with).await {
+                Ok(_) | Err(CommitError::Timer(_)) => Ok(()),
+                Err(error) => Err(refused(&error)),
+            },
             _ => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use nexus_core::{
     store::Commit,
     time::Timestamp,
 };
-use nexus_engine::delivery::handler::{Handed, Handler, Unhandled};
+use nexus_engine::delivery::handler::{Announced, Handed, Handler, Unhandled};
 use serde_json::{Value, json};
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
     event::Seen,
     record::{Lineage, Run, Trigger},
     shelf::Published,
+    turns::{Coming, Place},
 };
 use crate::{
     plan::{Definition, FilterPlan},
@@ -36,6 +37,8 @@ pub(super) struct NewRun {
     pub(super) trigger: Trigger,
     pub(super) lineage: Lineage,
     pub(super) from_seq: Seq,
+    /// Where it is no event: its place among those accepted at this end of the log.
+    pub(super) accepted: i64,
     /// The subject of the event that begins it.
     pub(super) about: Option<String>,
     /// What of the flow's budget it is counted under.
@@ -64,6 +67,7 @@ impl Flows {
         published: &std::sync::Arc<Published>,
         new: NewRun,
         with: Commit,
+        coming: Option<&Coming>,
     ) -> Result<Begun, Problem> {
         let now = self.desk().now();
         let state = RunState::new(new.id, published.definition.id.clone(), new.input, now, self.desk().random::<16>()?);
@@ -71,6 +75,7 @@ impl Flows {
             trigger: new.trigger,
             lineage: new.lineage,
             from_seq: new.from_seq,
+            accepted: new.accepted,
             key: None,
             queued: false,
             level: 0,
@@ -82,7 +87,7 @@ impl Flows {
             erased: None,
             state,
         };
-        self.begin(run, published, with).await
+        self.begin(run, published, with, coming).await
     }
 
     /// Begins a run that somebody asks for.
@@ -110,15 +115,15 @@ impl Flows {
         if asked.lineage.depth > EVENT_DEPTH {
             return Err(too_deep(&asked.flow, asked.lineage.depth));
         }
-        let from_seq = self.desk().store.head().seq;
+        let (from_seq, accepted) = self.accept();
         let spent = match asked.trigger {
             Trigger::Webhook { .. } => self.spend_for_request(&held, &asked, &id).await?,
             _ => None,
         };
         let under = spent.as_ref().map(|spent| spent.under.clone());
         let Asked { input, trigger, lineage, .. } = asked;
-        let new = NewRun { id, input, trigger, lineage, from_seq, about: None, spent: under };
-        let begun = self.start_run(&held.current, new, Commit::default()).await;
+        let new = NewRun { id, input, trigger, lineage, from_seq, accepted, about: None, spent: under };
+        let begun = self.start_run(&held.current, new, Commit::default(), None).await;
         if let Some(spent) = spent
             && !matches!(begun, Ok(Begun::Started(_) | Begun::Queued(_)))
         {
@@ -127,8 +132,19 @@ impl Flows {
         begun
     }
 
+    /// The place of what is accepted now.
+    pub(super) fn accept(&self) -> Place {
+        (self.desk().store.head().seq, self.inner.turns.accept(self.desk().now()))
+    }
+
     /// Begins a run for an event that the flow's subscription took, where its filters take it, too.
-    async fn on_event(&self, flow: &str, event: &StoredEvent, delivery: &str) -> Result<(), Unhandled> {
+    async fn on_event(
+        &self,
+        flow: &str,
+        event: &StoredEvent,
+        delivery: &str,
+        coming: Option<&Coming>,
+    ) -> Result<(), Unhandled> {
         let Some(held) = self.inner.shelf.find(flow).filter(|held| held.flow.enabled) else { return Ok(()) };
         let definition = &held.current.definition;
         let own = super::behaviour::is_own_match(definition, event);
@@ -160,10 +176,11 @@ impl Flows {
                 traceparent: attributes.traceparent,
             },
             from_seq: event.seq,
+            accepted: 0,
             about: event.subject.as_deref().map(ToString::to_string),
             spent: Some(spent.under.clone()),
         };
-        let begun = self.start_run(&held.current, new, Commit::default()).await;
+        let begun = self.start_run(&held.current, new, Commit::default(), coming).await;
         if !matches!(begun, Ok(Begun::Started(_) | Begun::Queued(_))) {
             self.give_back(&spent).await;
         }
@@ -253,7 +270,25 @@ impl Handler for Door {
         let flow = handed.argument.ok_or("the subscription names no flow")?;
         match flow.strip_prefix(super::behaviour::ARGUMENT) {
             Some(flow) => Ok(flows.observe(flow, event).await?),
-            None => flows.on_event(flow, event, handed.delivery_id).await,
+            None => {
+                let coming = handed.announced.and_then(|announced| announced.downcast_ref::<Coming>());
+                let done = flows.on_event(flow, event, handed.delivery_id, coming).await;
+                if let Some(coming) = coming {
+                    coming.is_here();
+                }
+                done
+            }
         }
+    }
+
+    fn coming(&self, seq: Seq, argument: Option<&str>) -> Option<Announced> {
+        let flow = argument.filter(|argument| !argument.starts_with(super::behaviour::ARGUMENT))?;
+        // Before the flows are there nobody knows which of them have keys.
+        let has_keys = |flows: &Flows| {
+            let held = flows.inner.shelf.find(flow);
+            held.is_some_and(|held| held.current.definition.settings.concurrency.is_some())
+        };
+        let may_matter = self.0.flows.get().is_none_or(has_keys);
+        may_matter.then(|| Box::new(self.0.turns.coming(flow, seq)) as Announced)
     }
 }

@@ -109,7 +109,7 @@ impl Flows {
         let waiting_for = definition.map(|found| run.state.waiting_for(&found.definition)).unwrap_or_default();
         let waiting_for = match run.queued {
             true => vec![self.its_turn(&run).await],
-            false => self.naming_approvals(waiting_for).await,
+            false => self.telling_why(self.naming_approvals(waiting_for).await),
         };
         let (output, error) = match &run.state.outcome {
             Some(Outcome::Completed { output }) => (Some(output.clone()), None),

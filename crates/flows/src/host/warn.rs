@@ -1,5 +1,5 @@
 //! What is no reason to refuse a flow and yet worth a word when it is published or turned on: what its document may mean
-//! otherwise, and calls that can't succeed as long as nobody makes a connection.
+//! otherwise, and what can't succeed as long as nobody makes a connection or sets a secret.
 
 use serde_json::Value;
 
@@ -18,6 +18,7 @@ impl Flows {
     pub async fn warnings(&self, held: &Held) -> Vec<Problem> {
         let definition = &held.current.definition;
         let mut found = Problems::default();
+        self.unset(&definition.source, &mut found);
         definition.each_node(&mut |node| {
             let Work::Function { name, .. } = &node.work else { return };
             let at = Pointer::from_text(&node.defined_at).key("with");
@@ -39,6 +40,22 @@ impl Flows {
         let mut all = definition.warnings.clone();
         all.absorb(found);
         all.by_line().list().to_vec()
+    }
+
+    /// Secrets that the flow passes on and nobody set.
+    fn unset(&self, source: &Value, found: &mut Problems) {
+        let at = Pointer::root().key("use").key("secrets");
+        let named = source.pointer(at.as_str()).and_then(Value::as_array);
+        for (place, name) in named.into_iter().flatten().enumerate() {
+            let Some(name) = name.as_str() else { continue };
+            if !self.secrets(&[name.to_owned()]).has(name) {
+                let remedy = format!("set it with: nexus secret set {name}");
+                found.add(
+                    &at.index(place),
+                    format!("there is no secret {name:?}; {remedy}; until then tasks that use it fail"),
+                );
+            }
+        }
     }
 
     fn unconnected(&self, connector: &str, with: &Value, at: &Pointer, found: &mut Problems) {

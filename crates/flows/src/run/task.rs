@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Env, Machine, Polled, Progress, RUN_TASKS,
+    Env, Machine, Polled, Progress, RUN_TASKS, STEP_COST,
     state::{Doing, Frame, Scope, Stage},
 };
 use crate::{
@@ -21,8 +21,9 @@ impl Machine<'_, '_> {
                 return Ok(Progress::Done(std::mem::take(&mut scope.data), Then::Continue));
             };
             if scope.task.is_none() {
-                let Some(left) = self.budget.checked_sub(1) else { return Ok(Progress::Pending) };
-                self.budget = left;
+                if !self.may_begin() {
+                    return Ok(Progress::Pending);
+                }
                 self.count_task()?;
                 let raw = std::mem::take(&mut scope.data);
                 scope.task = Some(Box::new(self.frame(raw)));
@@ -46,6 +47,16 @@ impl Machine<'_, '_> {
             }
             scope.data = output;
         }
+    }
+
+    /// Whether this step begins one more task.
+    fn may_begin(&mut self) -> bool {
+        if self.cost.get() > STEP_COST {
+            self.budget = 0;
+        }
+        let left = self.budget.checked_sub(1);
+        self.budget = left.unwrap_or_default();
+        left.is_some()
     }
 
     /// A task that has not begun.

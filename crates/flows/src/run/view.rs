@@ -218,6 +218,9 @@ pub enum WaitingFor {
         from: String,
         /// The call's idempotency key.
         key: String,
+        /// Why the hub itself keeps it waiting, where it does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        because: Option<String>,
     },
     /// Events.
     Events {
@@ -330,7 +333,7 @@ fn work(doing: &Doing, at: &str, until: Option<Timestamp>, found: &mut Vec<Waiti
                 CallTarget::Http(request) => host_of(&request.uri).to_owned(),
                 CallTarget::Function { name, version, .. } => format!("{name}:{version}"),
             };
-            add(&call.task, WaitingFor::Call { from, key: call.key.clone() }, until);
+            add(&call.task, WaitingFor::Call { from, key: call.key.clone(), because: None }, until);
         }
         Doing::Child(child) => add(&child.task, WaitingFor::Flow { flow: child.flow.to_string() }, until),
         Doing::Wait(timer) => add(at, WaitingFor::Time, sooner(until, Some(timer.at))),

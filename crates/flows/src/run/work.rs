@@ -162,6 +162,7 @@ impl Machine<'_, '_> {
             title: plan.title.as_ref().map(text).transpose()?,
             detail: plan.detail.as_ref().map(text).transpose()?,
             instance: None,
+            raised: true,
         })
     }
 

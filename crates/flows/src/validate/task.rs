@@ -53,6 +53,13 @@ impl Validator<'_> {
             nodes.extend(self.node(&item.name, &item.value, &place, &names));
         }
         self.level -= 1;
+        // Places in the list are those of the nodes only where each task is one.
+        if sequence && nodes.len() == list.len() && !self.has_extensions() && !self.mended.any_in(at.as_str()) {
+            for back in super::circle::endless(&nodes) {
+                let place = Pointer::from_text(&nodes[back].pointer).key("then");
+                self.problems.add(&place, "this leads back in a circle that nothing ends: no task in it has an `if` or chooses, waits, listens, calls, runs or raises anything; give one an `if`, or use `for` with `while`");
+            }
+        }
         nodes
     }
 

@@ -112,3 +112,47 @@ Feature: Refused
     exactly one of every, cron, after and on
     did you mean "nexus.dev/listenFrom"?
     """
+
+  Scenario: A circle that nothing ends is refused, any other is not
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: test, name: circles, version: '1.0.0' }
+    do:
+      - once: { set: { n: 0 } }
+      - here: { set: { n: 1 }, then: here }
+      - there: { set: { n: 2 } }
+      - inner:
+          do:
+            - a: { emit: { event: { with: { type: round } } } }
+            - b: { do: [ { c: { set: { n: 3 } } } ], then: a }
+      - back: { set: { n: 4 }, then: there }
+      - loop: { if: .n < 5, set: { n: 5 }, then: loop }
+      - ask: { wait: PT1S }
+      - again: { set: { n: 6 }, then: ask }
+    """
+    Then the definition should be refused with:
+    """yaml
+    /do/1/here/then
+    /do/3/inner/do/1/b/then
+    /do/4/back/then
+    leads back in a circle that nothing ends
+    """
+
+  Scenario: Circles with a way out are taken
+    Given a workflow with definition:
+    """yaml
+    document: { dsl: '1.0.3', namespace: test, name: loops, version: '1.0.0' }
+    do:
+      - begin: { set: { n: 0 } }
+      - more: { set: { n: '${ .n + 1 }' } }
+      - choose: { switch: [ { done: { when: .n > 3, then: end } }, { other: { then: more } } ] }
+    """
+    And given the workflow input is:
+    """yaml
+    {}
+    """
+    When the workflow is executed
+    Then the workflow should complete with output:
+    """yaml
+    n: 4
+    """

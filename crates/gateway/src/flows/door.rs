@@ -9,7 +9,7 @@ use nexus_core::{
 };
 use nexus_flows::{
     effect::Outcome,
-    error::FlowError,
+    error::{FlowError, Standard, standard},
     host::{Asked, Begun, Trigger},
     webhook::{WebhookAnswer, WebhookPlan, WebhookRequest},
 };
@@ -70,7 +70,7 @@ pub(crate) async fn begin(mut call: Call) -> Result<Answer, Problem> {
     let begun = call.gate.flows.start(asked).await?;
     let id = begun.run().to_owned();
     let wait = match plan.answer {
-        WebhookAnswer::Sync(within) if !matches!(begun, Begun::Skipped { .. }) => within,
+        WebhookAnswer::Sync(within) if !matches!(begun, Begun::Skipped { .. } | Begun::Replaced(_)) => within,
         _ => return accepted(&begun),
     };
     match call.gate.flows.outcome(&id, wait).await? {
@@ -113,6 +113,7 @@ fn accepted(begun: &Begun) -> Result<Answer, Problem> {
         Begun::Queued(_) => "queued",
         Begun::Already(_) => "repeated",
         Begun::Skipped { .. } => "skipped",
+        Begun::Replaced(_) => "replaced",
     };
     let answer = Answer::data(&json!({"status": status, "run": id}))?.status(StatusCode::ACCEPTED);
     let place = HeaderValue::try_from(format!("/api/v1/runs/{id}"));
@@ -131,8 +132,20 @@ fn named(answer: Answer, run: &str) -> Answer {
     }
 }
 
-/// A run's error as the answer to its caller.
+/// A run's error as the answer to its caller. What the flow raised is meant for them; of anything else they are told
+/// that it happened, as it may say how the flow is made.
 fn fault(error: &FlowError, run: &str) -> Problem {
+    if !error.raised {
+        let (code, what) = match standard(&error.kind) {
+            Some(Standard::Communication | Standard::Authentication) => {
+                (Code::BadGateway, "what the flow called failed")
+            }
+            Some(Standard::Timeout) => (Code::Timeout, "the flow, or what it called, took too long"),
+            _ => (Code::Internal, "the flow failed"),
+        };
+        let message = format!("{what}; run {run} says why to those who may read it (GET /api/v1/runs/{run})");
+        return Problem::new(code, message).fact("run", run);
+    }
     let code = match error.status {
         400 | 422 => Code::Invalid,
         401 => Code::Unauthenticated,
@@ -141,6 +154,7 @@ fn fault(error: &FlowError, run: &str) -> Problem {
         408 | 504 => Code::Timeout,
         409 => Code::Conflict,
         429 => Code::RateLimited,
+        500 => Code::Internal,
         503 => Code::Unavailable,
         _ => Code::BadGateway,
     };
@@ -150,4 +164,31 @@ fn fault(error: &FlowError, run: &str) -> Problem {
         None => title.to_owned(),
     };
     Problem::new(code, message).fact("run", run).fact("error", error.to_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_flow_raised_is_told_to_its_caller() {
+        let own = FlowError::new(Standard::Expression, "`.secret * 2`: it failed").at("/do/0/a");
+        let told = fault(&own, "r-1");
+        assert_eq!(told.code, Code::Internal);
+        assert!(!format!("{told:?}").contains("secret"), "{told:?}");
+        assert_eq!(told.facts["run"], "r-1");
+        for (standard, code) in [
+            (Standard::Validation, Code::Internal),
+            (Standard::Configuration, Code::Internal),
+            (Standard::Communication, Code::BadGateway),
+            (Standard::Timeout, Code::Timeout),
+        ] {
+            assert_eq!(fault(&FlowError::new(standard, "x").with_status(404), "r-1").code, code);
+        }
+        let raised = FlowError { raised: true, ..FlowError::new(Standard::Validation, "amount is missing") };
+        let told = fault(&raised, "r-1");
+        assert_eq!(told.code, Code::Invalid);
+        assert!(told.message.contains("amount is missing"), "{told:?}");
+        assert_eq!(told.facts["error"].get("raised"), None);
+    }
 }

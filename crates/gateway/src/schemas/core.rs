@@ -208,6 +208,13 @@ fn transactions() -> Vec<(&'static str, Value)> {
     ]
 }
 
+fn rotate() -> Value {
+    let grace = json!({"type": "integer", "minimum": 0, "maximum": Grace::MOST_SECONDS, "default": 60,
+        "description": "how long the old one goes on"});
+    let key = json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"});
+    object(&[], &[("graceSeconds", grace), ("key", key)])
+}
+
 pub(super) fn credentials() -> Vec<(&'static str, Value)> {
     let token = [
         ("id", text()),
@@ -250,23 +257,7 @@ pub(super) fn credentials() -> Vec<(&'static str, Value)> {
             ),
         ),
         ("TokenPatch", object(&["scopes"], &[("scopes", list(text()))])),
-        (
-            "Rotate",
-            object(
-                &[],
-                &[
-                    (
-                        "graceSeconds",
-                        json!({"type": "integer", "minimum": 0, "maximum": Grace::MOST_SECONDS, "default": 60,
-                            "description": "how long the old one goes on"}),
-                    ),
-                    (
-                        "key",
-                        json!({"type": ["string", "object"], "description": "the new value, where the hub can't make it"}),
-                    ),
-                ],
-            ),
-        ),
+        ("Rotate", rotate()),
         (
             "Command",
             object(

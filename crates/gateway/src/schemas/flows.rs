@@ -28,6 +28,14 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("updated_at", time()),
         ("document", json!({"type": "object", "description": "the document; not in lists"})),
         ("form", nullable(&list(form_field()))),
+        (
+            "next",
+            json!({"type": "string", "format": "date-time", "description": "when its schedule begins the next run; not in lists"}),
+        ),
+        (
+            "text",
+            json!({"type": "string", "description": "the document as it was published, YAML or JSON; not in lists"}),
+        ),
         ("warnings", list(named("FlowWarning"))),
     ];
     let times = object(
@@ -124,11 +132,19 @@ fn runs() -> Vec<(&'static str, Value)> {
         ("waiting_for", list(named("Waiting"))),
         ("erased", object(&["at", "cut_off"], &[("at", time()), ("cut_off", yes_no())])),
     ];
-    let error = [("type", text()), ("status", whole()), ("title", text()), ("detail", text()), ("instance", text())];
+    let error = [
+        ("type", text()),
+        ("status", whole()),
+        ("title", text()),
+        ("detail", text()),
+        ("instance", text()),
+        ("raised", json!({"type": "boolean", "description": "a `raise` of the flow made it"})),
+    ];
     let waiting = [
         ("task", text()),
         ("for", one_of(&["time", "retry", "call", "events", "flow", "resume", "turn", "approval"])),
         ("until", time()),
+        ("because", json!({"type": "string", "description": "of a call that the hub has not sent yet"})),
         ("since", time()),
         ("run", json!({"type": "string", "description": "of a turn: the run that has the key"})),
     ];

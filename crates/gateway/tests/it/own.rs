@@ -90,7 +90,8 @@ async fn no_flow_states_a_fact_about_the_hub_however_late_it_is_known() {
         let document = json!({"dsl": "1.0.3", "namespace": "main", "name": name, "version": "1.0.0"});
         json!({"document": document, "do": [{"say": task}]})
     };
-    let emit = |kind: &str| json!({"emit": {"event": {"with": {"source": "urn:x", "type": kind, "data": {}}}}});
+    let emit =
+        |kind: &str| json!({"emit": {"event": {"with": {"source": "https://shop.example", "type": kind, "data": {}}}}});
     let publish = |kind: &str| json!({"call": "publish:1.0.0@default", "with": {"type": kind, "data": {}}});
     for task in [emit("audit.token.revoked"), publish("token.revoked")] {
         let refused = rig.api("POST", "/api/v1/flows", flow("plain", task)).await;

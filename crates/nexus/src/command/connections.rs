@@ -151,9 +151,20 @@ pub(crate) async fn run(global: &Global, command: Command) -> Result<(), Failure
     }
 }
 
+/// Why nothing is sent by a connection that is connected.
+fn rests(connection: &Connection) -> Option<String> {
+    let health = connection.more.get("health")?;
+    let last = text(health, "last_error");
+    match text(health, "breaker").as_str() {
+        "open" => Some(format!("rests after several failures; at last: {last}")),
+        "half_open" => Some(format!("one call may try whether it works again; at last: {last}")),
+        _ => None,
+    }
+}
+
 fn listed(connections: &[Connection]) -> String {
     let row = |c: &Connection| {
-        let reason = c.reason.clone().unwrap_or_default();
+        let reason = c.reason.clone().or_else(|| rests(c)).unwrap_or_default();
         vec![c.name.clone(), c.connector.clone(), c.state.clone(), reason]
     };
     let rows: Vec<_> = connections.iter().map(row).collect();

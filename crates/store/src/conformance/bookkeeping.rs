@@ -53,6 +53,9 @@ pub(super) async fn a_timer_comes_in_order_and_fires_once(rig: Rig) {
         "another setting of the same name"
     );
     timers(&rig, vec![set("b", 50)]).await.expect("moved");
+    let moved = rig.store.timer("b").await.expect("read").map(|timer| timer.due);
+    assert_eq!(moved, Some(Timestamp::from_secs(50)));
+    assert_eq!(rig.store.timer("never").await, Ok(None));
     let now = rig.store.due(Timestamp::from_secs(20), 10).await.expect("read");
     assert_eq!(now.iter().map(|t| t.id.as_str()).collect::<Vec<_>>(), ["a"]);
     assert!(now[0].version > old);

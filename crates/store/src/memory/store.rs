@@ -232,6 +232,10 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn timer(&self, id: &str) -> Result<Option<Timer>, StoreError> {
+        self.reading(|state| state.timers.get(id).cloned())
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.reading(|state| state.timers.values().map(|t| t.due).min())
     }

@@ -287,6 +287,11 @@ impl Store for SqliteStore {
         self.readers.page(move |conn| timers::due(conn, now, limit)).await
     }
 
+    async fn timer(&self, id: &str) -> Result<Option<Timer>, StoreError> {
+        let id = id.to_owned();
+        self.readers.page(move |conn| timers::one(conn, &id)).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.readers.page(timers::next_due).await
     }

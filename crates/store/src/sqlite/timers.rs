@@ -4,7 +4,7 @@ use nexus_core::{
     store::{CommitError, Timer, TimerWrite},
     time::Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::{entry_reads::rows, group::Fault};
 
@@ -34,16 +34,25 @@ pub(super) fn apply(conn: &Connection, writes: &[TimerWrite]) -> Result<(), Faul
 /// Timers due at or before `now`, earliest first.
 pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Timer>> {
     conn.prepare_cached("SELECT id, due, kind, body, version FROM timers WHERE due <= ?1 ORDER BY due, id LIMIT ?2")?
-        .query_map((now.micros(), rows(limit)), |row| {
-            Ok(Timer {
-                id: row.get(0)?,
-                due: Timestamp::from_micros(row.get(1)?),
-                kind: row.get(2)?,
-                body: row.get(3)?,
-                version: row.get(4)?,
-            })
-        })?
+        .query_map((now.micros(), rows(limit)), read)?
         .collect()
+}
+
+/// The timer of this name.
+pub(super) fn one(conn: &Connection, id: &str) -> rusqlite::Result<Option<Timer>> {
+    conn.prepare_cached("SELECT id, due, kind, body, version FROM timers WHERE id = ?1")?
+        .query_row([id], read)
+        .optional()
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Timer> {
+    Ok(Timer {
+        id: row.get(0)?,
+        due: Timestamp::from_micros(row.get(1)?),
+        kind: row.get(2)?,
+        body: row.get(3)?,
+        version: row.get(4)?,
+    })
 }
 
 /// When the earliest one is due.

@@ -21,7 +21,7 @@ use crate::{
         mail,
         manifest::{Retry, Span, Transport},
         operation::{Call, Filling},
-        turn::NoTurn,
+        turn::{Held, NoTurn},
     },
     hide::Hider,
 };
@@ -44,7 +44,8 @@ pub(super) enum Attempt {
 pub(super) enum Next {
     /// What the call gives, and the answer that it was made from.
     Give(Value, Box<Answer>),
-    Again(Duration),
+    /// After a while, because of this.
+    Again(Duration, String),
     /// Once more with another token.
     Renew(String),
     Stop(CallError),
@@ -97,6 +98,8 @@ pub(super) struct Under<'a> {
     pub(super) has_turn: bool,
     pub(super) hider: Hider,
     pub(super) requests: u32,
+    /// What went wrong at the attempt before.
+    last: String,
 }
 
 /// A request that was let through by the breaker; its probe is given back when nothing comes of it.
@@ -136,6 +139,7 @@ impl<'a> Under<'a> {
             has_turn: false,
             hider,
             requests: 0,
+            last: String::new(),
         })
     }
 
@@ -165,7 +169,13 @@ impl<'a> Under<'a> {
                         return self.connectors.lost(&account, &self.connection, &self.connector, &reason).await;
                     }
                 },
-                Next::Again(wait) => self.connectors.0.desk.clock.sleep(wait).await,
+                Next::Again(wait, why) => {
+                    let desk = &self.connectors.0.desk;
+                    let what = format!("attempt {} after: {why}", attempt + 1);
+                    let _told = self.connectors.0.waits.begin(self.raw_key(), what, desk.now().plus(wait));
+                    self.last = why;
+                    desk.clock.sleep(wait).await;
+                }
             }
         }
     }
@@ -174,24 +184,40 @@ impl<'a> Under<'a> {
     async fn ready(&mut self, refused: Option<&Secret>) -> Result<Option<Secret>, CallError> {
         let connectors = self.connectors;
         let clock = &connectors.0.desk.clock;
-        let name = &self.connection.name;
         {
             let live = self.account.live();
             let now = clock.mono();
             if !live.breaker.would_admit(now) {
                 let until = live.breaker.open_until().unwrap_or(now).max(now + Duration::from_secs(1));
-                return Err(CallError::Open { connection: name.clone(), until: connectors.wall(until) });
+                drop(live);
+                return Err(self.open(connectors.wall(until)));
             }
         }
         if !std::mem::take(&mut self.has_turn) {
+            let held = connectors.0.turns.too_late(&self.connector, &self.wanted, clock.mono());
+            let _told = held.map(|held| {
+                let what = held_by(held, &self.connector, &self.connection.name, self.operation);
+                connectors.0.waits.begin(self.raw_key(), what, held.until)
+            });
             let turn = connectors.0.turns.wait(&self.connector, self.wanted.clone(), self.deadline).await;
-            turn.map_err(|error| no_turn(error, name, self.operation))?;
+            turn.map_err(|error| no_turn(error, &self.connector, &self.connection.name, self.operation))?;
         }
         let token = connectors.token(&self.account, &self.connector, refused).await?;
         if let Some(token) = &token {
             self.hider.add("token", token);
         }
         Ok(token)
+    }
+
+    fn raw_key(&self) -> &str {
+        self.key.get("raw").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The breaker is open.
+    fn open(&self, until: Timestamp) -> CallError {
+        // What this call met itself is newer than what the one before it did.
+        let last = if self.last.is_empty() { self.account.last_error().unwrap_or_default() } else { self.last.clone() };
+        CallError::Open { connection: self.connection.name.clone(), last, until }
     }
 
     fn filling<'f>(&'f self, page: &'f Value) -> Filling<'f> {
@@ -227,7 +253,7 @@ impl<'a> Under<'a> {
         }
         if !self.account.live().breaker.admit(desk.clock.mono()) {
             let until = desk.now().plus(Duration::from_secs(1));
-            return Err(CallError::Open { connection: self.connection.name.clone(), until });
+            return Err(self.open(until));
         }
         let account = Arc::clone(&self.account);
         let mut admitted = Admitted(Some(&account));
@@ -346,12 +372,12 @@ impl<'a> Under<'a> {
         let wait = said.map_or(own, |said| said.max(own.min(Duration::from_secs(1))));
         let too_long = desk.clock.mono() + wait > self.deadline;
         if attempts < retry.attempts && !too_long {
-            return Next::Again(wait);
+            return Next::Again(wait, message);
         }
         let operation = self.operation.to_owned();
         if limited && let Some(until) = after {
             let what = format!("{} asks for fewer requests: {message}", self.connector.manifest.title);
-            return Next::Stop(CallError::RateLimited { what, until });
+            return Next::Stop(CallError::RateLimited { what, sent: true, until });
         }
         let until = Some(desk.now().plus(wait));
         Next::Stop(CallError::Failed { operation, status, message, attempts, until })
@@ -367,11 +393,22 @@ struct Later {
 }
 
 /// Why it never became a call's turn, as its caller is told.
-pub(super) fn no_turn(error: NoTurn, connection: &str, operation: &str) -> CallError {
+pub(super) fn no_turn(error: NoTurn, connector: &Connector, connection: &str, operation: &str) -> CallError {
     match error {
         NoTurn::Full(most) => CallError::Busy(most),
-        NoTurn::Until(until) => {
-            CallError::RateLimited { what: format!("the limit of {connection:?} for {operation} is reached"), until }
+        NoTurn::Held(held) => {
+            let what = held_by(held, connector, connection, operation);
+            CallError::RateLimited { what, sent: false, until: held.until }
         }
+    }
+}
+
+/// What holds a call back.
+fn held_by(held: Held, connector: &Connector, connection: &str, operation: &str) -> String {
+    let title = &connector.manifest.title;
+    if held.asked {
+        format!("{title} asked for a pause, so nothing is sent by {connection:?}")
+    } else {
+        format!("a limit that the manifest of {title} sets is reached for {operation} by {connection:?}")
     }
 }

@@ -27,7 +27,7 @@ use crate::{
         connections::Account,
         error::CallError,
         operation::{Call, Together},
-        turn::NoTurn,
+        turn::{Held, NoTurn},
     },
     supervisor::TaskKind,
 };
@@ -146,9 +146,9 @@ impl Connectors {
         asked: &ConnectorCall,
     ) -> Told {
         let name = what.account.connection().name;
-        let late = |until| no_turn(NoTurn::Until(until), &name, what.operation);
-        if let Some(until) = self.0.turns.too_late(what.connector, &what.wanted(), what.deadline) {
-            return Err(late(until));
+        let late = |held| no_turn(NoTurn::Held(held), what.connector, &name, what.operation);
+        if let Some(held) = self.0.turns.too_late(what.connector, &what.wanted(), what.deadline) {
+            return Err(late(held));
         }
         let settings = what.account.connection().full_settings(what.connector);
         let same = match &together.same {
@@ -191,7 +191,7 @@ impl Connectors {
             () = clock.sleep(what.deadline.saturating_sub(clock.mono())) => {}
         }
         if place.group.lock().leave(place.ticket).is_some() {
-            let soon = self.0.desk.now().plus(Duration::from_secs(1));
+            let soon = Held { until: self.0.desk.now().plus(Duration::from_secs(1)), asked: false };
             return Err(late(self.0.turns.too_late(what.connector, &what.wanted(), clock.mono()).unwrap_or(soon)));
         }
         told.await.unwrap_or_else(|_| Err(stopping()))
@@ -241,7 +241,7 @@ impl Connectors {
                     }
                     Err(error) => {
                         let late = group.lock().take_until(deadline);
-                        let error = no_turn(error, &common.alike.connection, &common.alike.operation);
+                        let error = no_turn(error, &common.connector, &common.alike.connection, &common.alike.operation);
                         late.into_iter().for_each(|member| told(member, Err(error.clone())));
                     }
                 },
@@ -345,7 +345,7 @@ impl Connectors {
         match under.decide(Attempt::Answered(judged, Box::new(own)), retry.attempts, retry, true) {
             Next::Give(output, _) => Ok(output),
             Next::Stop(error) => Err(error),
-            Next::Again(_) | Next::Renew(_) => Err(unusable("it asks to be tried again".into())),
+            Next::Again(..) | Next::Renew(_) => Err(unusable("it asks to be tried again".into())),
         }
     }
 }

@@ -81,6 +81,13 @@ impl Account {
         }
     }
 
+    /// What went wrong last, unless something went well since.
+    pub(in crate::connectors) fn last_error(&self) -> Option<String> {
+        let live = self.live();
+        let (at, message) = live.last_failure.as_ref()?;
+        live.last_success.is_none_or(|well| well <= *at).then(|| message.clone())
+    }
+
     pub(super) fn view(&self, mono: std::time::Duration) -> ConnectionView {
         let live = self.live();
         let health = Health {

@@ -30,7 +30,10 @@ fn an_openapi_document_becomes_a_sound_manifest() {
     assert_eq!(get["input"]["required"], json!(["pet_id"]));
     let put = &manifest["operations"]["put-pets-pet-id"];
     assert_eq!(put["input"]["required"], json!(["pet_id", "body"]));
-    assert_eq!(put["input"]["properties"]["body"]["properties"]["name"]["type"], json!(["string", "null"]));
+    assert_eq!(put["input"]["properties"]["body"], json!({"$ref": "#/$defs/Pet"}));
+    let pet = &put["input"]["$defs"]["Pet"]["properties"];
+    assert_eq!(pet["name"]["type"], json!(["string", "null"]));
+    assert_eq!(pet["parent"], json!({"$ref": "#/$defs/Pet"}), "what returns to itself is written once");
     assert!(notes.is_empty(), "{notes:?}");
     let one = import(&document, None, &["pets-get".into()]).unwrap_or_else(|e| panic!("{e}")).manifest;
     assert_eq!(one["operations"].as_object().map(Map::len), Some(1));
@@ -54,6 +57,71 @@ fn swagger_2_and_oauth_are_understood_and_the_rest_is_refused_by_name() {
     let error = import(&json!({"asyncapi": "2.0"}), None, &[]).unwrap_err();
     assert!(error.to_string().contains("OpenAPI 3"), "{error}");
     assert!(import(&json!({"openapi": "3.1.0", "paths": {}}), None, &[]).is_err());
+}
+
+/// A description with one operation `go` whose body this is.
+fn with_body(content: &Value, schemas: &Value) -> Value {
+    json!({
+        "openapi": "3.0.3", "info": {"title": "T"}, "servers": [{"url": "https://t.example"}],
+        "components": {"schemas": schemas},
+        "paths": {"/go": {
+            "post": {"operationId": "go", "requestBody": {"required": true, "content": content}},
+            "get": {"operationId": "look"}
+        }}
+    })
+}
+
+#[test]
+fn schemas_that_refer_to_each_other_stay_as_small_as_they_are_and_still_say_what_fits() {
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let many = json!({"type": "array", "items": reference("Node")});
+    let node = json!({"type": "object", "required": ["name"], "properties": {
+        "name": {"type": "string"}, "left": reference("Node"), "right": reference("Node"), "all": many, "kind": reference("Kind"),
+        "owner": reference("Owner")}});
+    let owner =
+        json!({"type": "object", "properties": {"nodes": many, "same": reference("Alias"), "gone": reference("Gone")}});
+    let schemas = json!({"Node": node, "Owner": owner, "Kind": {"type": "string"}, "Alias": reference("Owner")});
+    let document = with_body(&json!({"application/json": {"schema": reference("Node")}}), &schemas);
+    let Imported { manifest, notes } = import(&document, None, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let input = &manifest["operations"]["go"]["input"];
+    let names: Vec<&String> = input["$defs"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["Node", "Owner"]);
+    assert_eq!(
+        input["$defs"]["Node"]["properties"]["kind"],
+        json!({"type": "string"}),
+        "what is small stands where it is"
+    );
+    assert_eq!(input["$defs"]["Owner"]["properties"]["same"], json!({"$ref": "#/$defs/Owner"}));
+    assert!(manifest.to_string().len() < 2 * document.to_string().len(), "{manifest}");
+    assert_eq!(notes, ["go: #/components/schemas/Gone is not in the description, so it may be anything"]);
+    let schema = crate::schema::Schema::compile(input).unwrap();
+    assert!(schema.fits(&json!({"body": {"name": "a", "left": {"name": "b"}, "all": [{"name": "c"}]}})));
+    assert!(!schema.fits(&json!({"body": {"name": "a", "left": {"name": "b", "right": {"nam": "c"}}}})));
+}
+
+#[test]
+fn an_operation_whose_body_can_not_be_sent_is_left_out_and_named() {
+    let multipart = json!({"multipart/form-data": {"schema": {"type": "object"}}});
+    let document = with_body(&multipart, &json!({}));
+    let Imported { manifest, notes } = import(&document, None, &[]).unwrap_or_else(|e| panic!("{e}"));
+    let operations: Vec<&String> = manifest["operations"].as_object().unwrap().keys().collect();
+    assert_eq!(operations, ["look"]);
+    assert_eq!(notes, ["go was left out: its body is multipart/form-data; JSON, forms and text can be sent"]);
+    let asked = import(&document, None, &["go".into()]).unwrap_err().to_string();
+    assert!(asked.contains("\"go\" can't be taken over: its body is multipart/form-data"), "{asked}");
+    let text = with_body(&json!({"text/csv": {}}), &json!({}));
+    let go = import(&text, None, &["go".into()]).unwrap_or_else(|e| panic!("{e}")).manifest["operations"]["go"].clone();
+    assert_eq!((&go["text"], &go["content_type"]), (&json!("${ .body }"), &json!("text/csv")));
+    let bare = with_body(&json!({"application/json": {}}), &json!({}));
+    let go = import(&bare, None, &["go".into()]).unwrap_or_else(|e| panic!("{e}")).manifest["operations"]["go"].clone();
+    assert_eq!(go["json"], "${ .body }");
+    let old = json!({
+        "swagger": "2.0", "info": {"title": "Old"}, "host": "old.example", "consumes": ["multipart/form-data"],
+        "paths": {"/a": {"post": {"operationId": "upload", "parameters": [{"name": "f", "in": "formData", "type": "file"}]}},
+            "/b": {"post": {"operationId": "parts", "parameters": [{"name": "x", "in": "formData", "type": "string"}]}}}
+    });
+    let error = import(&old, None, &[]).unwrap_err().to_string();
+    assert!(error.contains("upload was left out") && error.contains("parts was left out"), "{error}");
 }
 
 /// Where the vendors' descriptions lie, each becomes a manifest that is sound.

@@ -51,6 +51,7 @@ impl Running {
         let clock = Arc::clone(&self.driver.clock);
         let outcomes = self.outcomes.0.clone();
         let consumers = Arc::clone(&self.driver.consumers);
+        let announced = sender.announce(&spec, key.0);
         // Boxed at once: it is large, and is handed on several times until it runs.
         let made = Box::pin(async move {
             let event = match event {
@@ -61,14 +62,16 @@ impl Running {
             let made = match event {
                 Ok(Some(event)) if spec.subscription.target.is_consumer() => {
                     let (told, by) = (Arc::clone(&event), Arc::clone(&spec));
+                    let delivery = Delivery { spec: &by, generation: key.1, attempt, announced: None };
                     let made = consumers.offer(Offered { event, spec, generation: key.1, attempt }).await;
                     if let Made::Answered(answer) = &made {
-                        sender.consumed(&told, Delivery { spec: &by, generation: key.1, attempt }, answer);
+                        sender.consumed(&told, delivery, answer);
                     }
                     made
                 }
                 Ok(Some(event)) => {
-                    let delivery = Delivery { spec: &spec, generation: key.1, attempt };
+                    let announced = announced.as_ref();
+                    let delivery = Delivery { spec: &spec, generation: key.1, attempt, announced };
                     // A handler is code of whoever embeds the hub. One that panics has failed; the delivery must not hang.
                     let made = AssertUnwindSafe(sender.attempt(&event, delivery)).catch_unwind().await;
                     Made::Answered(made.unwrap_or_else(|_| unsent("the handler panicked", started)))

@@ -154,6 +154,23 @@ async fn pages_are_fetched_up_to_the_limit_and_can_be_gone_on_from() {
 }
 
 #[tokio::test]
+async fn an_input_that_would_lead_to_another_path_is_refused_and_named() {
+    let provider = Provider::start(|_| says(200, &json!({"posts": [], "next": null}))).await;
+    let rig = rig(PLATFORM).await;
+    platform(&rig, "a", &provider, "some-token").await;
+    for user in ["..", ".", "%2e%2E", "%252e.", ""] {
+        let refused = call(&rig, ConnectorCall { input: json!({"user": user}), ..post("read", "a") }).await;
+        let Err(CallError::Input { errors, .. }) = refused else { panic!("{user:?}: {refused:?}") };
+        assert_eq!(errors.keys().collect::<Vec<_>>(), ["/user"]);
+    }
+    assert_eq!(provider.seen().len(), 0);
+    call(&rig, ConnectorCall { input: json!({"user": "..."}), ..post("read", "a") })
+        .await
+        .expect("a name like any other");
+    assert_eq!(provider.seen()[0].target, "/users/.../posts");
+}
+
+#[tokio::test]
 async fn a_wrong_secret_makes_it_reconnect_needed_once_and_a_right_one_makes_it_good() {
     let provider = Provider::start(|seen| match seen.header("authorization") {
         "Bearer right-token" => says(201, &json!({"id": 1})),

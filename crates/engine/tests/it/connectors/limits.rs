@@ -71,11 +71,41 @@ async fn retry_after_is_honoured() {
     assert_eq!(call(&rig, post("post", "a")).await.expect("posted").requests, 2);
     assert!(rig.hub.clock().mono() - began >= Duration::from_secs(1));
     let later = call(&rig, post("post", "a")).await.expect_err("too long to wait");
-    let CallError::RateLimited { until, what } = &later else { panic!("{later:?}") };
+    let CallError::RateLimited { until, what, sent: true } = &later else { panic!("{later:?}") };
     assert!(what.contains("slow down") && until.since(rig.hub.clock().now()) > Duration::from_secs(590));
     assert!(later.is_transient());
-    call(&rig, post("post", "a")).await.expect_err("still limited");
+    let held = call(&rig, post("read", "a")).await.expect_err("still limited").to_string();
+    assert!(held.starts_with("Platform asked for a pause, so nothing is sent by \"a\""), "{held}");
     assert_eq!(provider.seen().len(), 3, "nothing was sent meanwhile");
+    let health = rig.hub.connectors().connections().list(None).remove(0).health;
+    assert!(health.last_error.expect("one").contains("slow down"), "what the provider said is what is remembered");
+}
+
+#[tokio::test]
+async fn why_a_call_waits_can_be_seen_while_it_does() {
+    let limited = PLATFORM.replace("limits:\n", "limits:\n  app: [{requests: 1, per: 10s}]\n");
+    let provider = Provider::start(|_| says(201, &json!({"id": 1}))).await;
+    let rig = rig(&limited).await;
+    platform(&rig, "a", &provider, "some-token").await;
+    call(&rig, post("post", "a")).await.expect("the first goes at once");
+    assert_eq!(rig.hub.connectors().waiting("k"), None);
+    let hub = rig.hub.clone();
+    let second = ConnectorCall { key: Some("k".into()), patience: Duration::from_secs(100), ..post("post", "a") };
+    let waiting = tokio::spawn(async move { hub.connectors().call(second).await });
+    let seen = tokio::time::timeout(PATIENCE, async {
+        loop {
+            match rig.hub.connectors().waiting("k") {
+                Some(wait) => return wait,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    });
+    let wait = seen.await.expect("it waits");
+    assert!(wait.what.contains("a limit that the manifest of Platform sets is reached for post"), "{wait:?}");
+    assert!(wait.until > rig.hub.clock().now());
+    rig.hub.advance(Duration::from_secs(11)).await.expect("a test clock");
+    tokio::time::timeout(PATIENCE, waiting).await.expect("in time").expect("no panic").expect("posted");
+    assert_eq!(rig.hub.connectors().waiting("k"), None);
 }
 
 #[tokio::test]
@@ -119,7 +149,18 @@ async fn five_failures_open_the_breaker_of_that_account_alone() {
     assert!(matches!(&first, CallError::Failed { attempts: 3, status: Some(500), .. }), "{first:?}");
     call(&rig, post("post-once", "sick")).await.expect_err("fails");
     let open = call(&rig, post("post-once", "sick")).await.expect_err("is open");
-    assert!(matches!(&open, CallError::Open { .. }), "{open:?}");
+    assert!(matches!(&open, CallError::Open { last, .. } if last.contains("oops")), "{open:?}");
+    rig.hub.observe().await;
+    let metrics = rig.hub.metrics().encode();
+    for line in [
+        "connector_calls_total{connector=\"platform\",outcome=\"failed\"} 1",
+        "connector_calls_total{connector=\"platform\",outcome=\"breaker_open\"} 2",
+        "connection_breaker_state{connection=\"sick\",connector=\"platform\"} 2",
+        "connection_breaker_state{connection=\"well\",connector=\"platform\"} 0",
+        "connection_unusable{connection=\"sick\",connector=\"platform\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
     assert_eq!(provider.seen().len(), 5);
     call(&rig, post("post-once", "well")).await.expect("another account");
     rig.hub.advance(Duration::from_secs(31)).await.expect("a test clock");

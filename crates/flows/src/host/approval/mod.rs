@@ -267,7 +267,7 @@ impl Flows {
     /// What a run waits for, with the approvals among it by their titles.
     pub(super) async fn naming_approvals(&self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
         for one in &mut waiting {
-            if let WaitingFor::Call { from, key } = &one.what
+            if let WaitingFor::Call { from, key, .. } = &one.what
                 && from.starts_with("approval:")
                 && let Ok(Some((approval, _))) = self.stored_approval(key).await
             {

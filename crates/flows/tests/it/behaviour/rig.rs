@@ -122,14 +122,14 @@ impl Rig {
         let log = self.log();
         let event = log.iter().find(|event| event.seq == seq).expect("there is such an event");
         let argument = format!("detect:{flow}");
-        let handed = Handed { delivery_id: "again", argument: Some(&argument) };
+        let handed = Handed { announced: None, delivery_id: "again", argument: Some(&argument) };
         self.run(self.door.handle(event, handed)).expect("taken");
         self.settle();
     }
 
     /// Shows a match to the beginning of runs once more, as another delivery.
     pub(super) fn begin_again(&self, event: &StoredEvent, flow: &str) {
-        let handed = Handed { delivery_id: "again", argument: Some(flow) };
+        let handed = Handed { announced: None, delivery_id: "again", argument: Some(flow) };
         self.run(self.door.handle(event, handed)).expect("taken");
         self.settle();
     }

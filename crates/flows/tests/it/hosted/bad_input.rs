@@ -223,6 +223,26 @@ fn a_flow_is_taken_with_a_warning_where_a_connection_or_an_attribute_is_missing(
 }
 
 #[test]
+fn a_flow_is_taken_with_a_warning_where_a_secret_is_missing() {
+    let life = Life::new();
+    life.secret("there", "a-value");
+    life.publish(
+        "document: { dsl: '1.0.3', namespace: t, name: keys, version: '1.0.0' }\nuse:\n  secrets:\n    - there\n    - apikey\ndo:\n  - a: { set: { x: 1 } }\n",
+    );
+    let warned = || {
+        let held = life.flows.held("t/keys").expect("published");
+        life.run(life.flows.warnings(&held)).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let found = warned();
+    let [one] = &*found else { panic!("{found:#?}") };
+    for words in ["/use/secrets/1 (line 5)", "there is no secret \"apikey\"", "nexus secret set apikey"] {
+        assert!(one.contains(words), "{one}");
+    }
+    life.secret("apikey", "a-value");
+    assert!(warned().is_empty());
+}
+
+#[test]
 fn a_call_of_a_function_that_can_not_succeed_is_refused_with_all_that_is_wrong() {
     let life = Life::new();
     let refused = life

@@ -444,6 +444,19 @@ fn schedules_survive_a_crash_at_every_node() {
     assert_eq!(seen.done.len(), 4);
 }
 
+const AFTER: &str = r"
+document: { dsl: '1.0.3', namespace: t, name: after, version: '1.0.0' }
+schedule: { after: PT1H }
+do:
+  - note: { set: { ok: true } }
+";
+
+#[test]
+fn a_flow_that_ends_in_the_commit_that_begins_it_begins_again_wherever_it_is_cut_off() {
+    let seen = prove("after", &Script::new(&[AFTER], &[Advance(2 * 3_600 + 300), Ended(3)]));
+    assert_eq!(outputs(&seen), [json!({"ok": true}), json!({"ok": true}), json!({"ok": true})]);
+}
+
 const TIMEOUT: &str = r"
 document: { dsl: '1.0.3', namespace: t, name: timeout, version: '1.0.0' }
 do:

@@ -12,7 +12,12 @@ use nexus_core::{
     store::{Appended, Limit, SeqRange, Store},
     topic::Topic,
 };
-use nexus_engine::{Hub, HubConfig, clock::SystemClock, vault::VaultKey};
+use nexus_engine::{
+    Hub, HubConfig,
+    clock::SystemClock,
+    delivery::handler::{Handed, Handler},
+    vault::VaultKey,
+};
 use nexus_flows::host::{Asked, Begun, Door, Flows, Lineage, Publishing, RunFilter, RunView, Trigger};
 use nexus_store::{SqliteOptions, SqliteStore};
 use serde_json::Value;
@@ -41,6 +46,7 @@ pub(crate) struct Life {
     pub(crate) plug: Arc<Plug>,
     pub(crate) hub: Hub,
     pub(crate) flows: Flows,
+    door: Door,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -51,7 +57,27 @@ impl Life {
 
     /// Starts a hub where another may have been.
     pub(crate) fn begin(place: &Place, trouble: Option<Trouble>) -> Self {
+        Self::with(place, trouble, HubConfig::default())
+    }
+
+    /// The same with a hub that is set up in another way.
+    pub(crate) fn with(place: &Place, trouble: Option<Trouble>, config: HubConfig) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self::begin_on(runtime, place, trouble, config)
+    }
+
+    /// The same on several threads, where things happen side by side.
+    pub(crate) fn begin_with_threads(place: &Place, trouble: Option<Trouble>) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build();
+        Self::begin_on(runtime.expect("a runtime"), place, trouble, HubConfig::default())
+    }
+
+    fn begin_on(
+        runtime: tokio::runtime::Runtime,
+        place: &Place,
+        trouble: Option<Trouble>,
+        config: HubConfig,
+    ) -> Self {
         let (place, clock) = (place.clone(), place.clock.clone());
         let collections = [Hub::collections(), nexus_flows::host::collections()].concat();
         let options = SqliteOptions::default();
@@ -59,17 +85,17 @@ impl Life {
         let plug = Plug::new(store.expect("the store opens"));
         plug.set(trouble);
         let store: Arc<dyn Store> = Arc::clone(&plug) as _;
-        let (hub, flows) = runtime.block_on(async {
+        let (hub, flows, door) = runtime.block_on(async {
             let door = Door::default();
             let builder = Hub::builder(store, Arc::new(clock.clone()), VaultKey::new([7; 32], Vec::new()));
-            let builder = door.attach(builder.config(HubConfig::default())).test_clock(clock);
+            let builder = door.attach(builder.config(config)).test_clock(clock);
             let hub = builder.start().await.expect("the hub starts");
             let flows = Flows::open(&hub, &door).await.expect("the flows open");
             flows.go_on(nexus_flows::host::HISTORY).await.expect("the flows go on");
             hub.start_timers();
-            (hub, flows)
+            (hub, flows, door)
         });
-        Self { place, plug, hub, flows, runtime: Some(runtime) }
+        Self { place, plug, hub, flows, door, runtime: Some(runtime) }
     }
 
     /// Runs something of this life; `None`: the plug was pulled before its end.
@@ -135,6 +161,13 @@ impl Life {
     /// Publishes an event.
     pub(crate) fn event(&self, topic: &str, data: Value) -> Appended {
         self.run(self.hub.publish(event(&self.hub, topic, data, None))).expect("accepted")
+    }
+
+    /// Hands an event over to a flow, as a delivery of its own.
+    pub(crate) fn hand(&self, flow: &str, event: &StoredEvent, delivery_id: &str) {
+        let announced = self.door.coming(event.seq, Some(flow));
+        let handed = Handed { announced: announced.as_ref(), delivery_id, argument: Some(flow) };
+        self.run(self.door.handle(event, handed)).expect("taken");
     }
 
     pub(crate) fn advance(&self, seconds: u64) {

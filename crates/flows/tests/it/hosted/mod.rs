@@ -4,6 +4,7 @@
 
 mod again;
 mod bad_input;
+mod connectors;
 mod crash;
 mod erasing;
 mod journeys;
@@ -14,4 +15,5 @@ mod scale;
 mod schedules;
 mod stand_in;
 mod trouble;
+mod turns;
 mod views;

@@ -226,6 +226,10 @@ impl Store for Plug {
         self.store().await.due(now, limit).await
     }
 
+    async fn timer(&self, id: &str) -> Result<Option<Timer>, StoreError> {
+        self.store().await.timer(id).await
+    }
+
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
         self.store().await.next_due().await
     }

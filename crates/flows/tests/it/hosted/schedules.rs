@@ -93,6 +93,36 @@ fn what_was_missed_while_nothing_ran_is_made_up_for_once_or_skipped() {
     assert_eq!(counts(), (3, 2));
 }
 
+#[test]
+fn what_begins_some_time_after_its_end_does_so_however_soon_it_ends() {
+    let life = Life::new();
+    life.publish(
+        "document: { dsl: '1.0.3', namespace: t, name: after, version: '1.0.0' }\nschedule: { after: PT1H }\ndo:\n  - note: { set: { at: '${ . }' } }\n",
+    );
+    let next = |life: &Life| {
+        let held = life.flows.held("t/after").expect("published");
+        life.run(life.flows.next_begin(&held)).expect("a time")
+    };
+    for runs in 1..=4 {
+        life.wait_for("one more", || {
+            let found = life.runs("t/after");
+            if found.len() == runs { Ok(()) } else { Err(format!("{runs}: {found:?}")) }
+        });
+        let run = life.runs("t/after").pop().expect("a run");
+        let ended = run.ended_at.expect("it has ended");
+        assert_eq!(next(&life), Some(ended.plus(Duration::from_secs(3_600))));
+        // Times are told as everywhere else.
+        let output = run.output.expect("an output");
+        for name in ["scheduledAt", "firedAt"] {
+            let time = output["at"][name].as_str().and_then(Timestamp::parse);
+            assert!(time.is_some_and(|time| time <= ended), "{output}");
+        }
+        life.advance(3_605);
+    }
+    life.run(life.flows.enable("t/after", false, &nexus_core::access::Principal::admin("test"))).expect("off");
+    assert_eq!(next(&life), None, "what is off begins nothing");
+}
+
 /// S-091
 #[test]
 fn three_mails_go_out_each_at_its_time_once_also_over_a_restart() {

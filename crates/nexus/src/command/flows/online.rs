@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     approvals, file, input, past,
-    shown::{listed, reason, row, shown_report, shown_run},
+    shown::{listed, reason, row, shown_flow, shown_report, shown_run},
 };
 use crate::{
     cli::Global,
@@ -169,7 +169,7 @@ pub(super) async fn run(global: &Global, command: Command) -> Result<(), Failure
         }
         Command::Show { what } if what.contains('/') => {
             let flow = hub.flow(&what).await?;
-            screen.either(&flow, || object(&serde_json::json!(flow)))
+            screen.either(&flow, || shown_flow(&flow))
         }
         Command::Show { what } => show(global, &what).await,
         Command::Report { flow, limit } => {

@@ -57,6 +57,44 @@ fn begun_by(flow: &Flow) -> String {
     if ways.is_empty() { "whoever asks for it".to_owned() } else { ways.join(", ") }
 }
 
+/// A flow, and its document as it was published.
+pub(super) fn shown_flow(flow: &Flow) -> String {
+    let more = |name: &str| flow.more.get(name).map(plain).unwrap_or_default();
+    let by_time = flow
+        .more
+        .get("schedule")
+        .and_then(Value::as_object)
+        .is_some_and(|schedule| ["cron", "every", "after"].iter().any(|way| schedule.contains_key(*way)));
+    let next = match more("next") {
+        none if none.is_empty() && by_time && flow.enabled => "when the run that is under way has ended".to_owned(),
+        next => next,
+    };
+    let head = pairs(&[
+        ("flow", flow.name.clone()),
+        ("title", more("title")),
+        ("version", flow.version.clone()),
+        ("versions", more("versions")),
+        ("triggers", if flow.enabled { "on" } else { "off" }.to_owned()),
+        ("from", flow.origin.clone()),
+        ("begun by", begun_by(flow)),
+        ("next", next),
+        ("form", flow.more.get("form").and_then(Value::as_array).map(|fields| form(fields)).unwrap_or_default()),
+        ("created", more("created_at")),
+        ("updated", more("updated_at")),
+    ]);
+    // A hub of an earlier version gives only what it read.
+    let document = match more("text") {
+        none if none.is_empty() => flow.more.get("document").map(|read| format!("{read:#}")).unwrap_or_default(),
+        text => text,
+    };
+    format!("{head}\n{}\n", document.trim_end())
+}
+
+/// The fields of a form by name.
+fn form(fields: &[Value]) -> String {
+    fields.iter().map(|field| text(field, "name")).collect::<Vec<_>>().join(", ")
+}
+
 /// Why a run faulted.
 pub(super) fn reason(run: &Run) -> String {
     let error = run.more.get("error").cloned().unwrap_or_default();
@@ -76,7 +114,10 @@ fn waits(run: &Run) -> String {
     let one = |waiting: &Value| {
         let text = |name: &str| text(waiting, name);
         let what = match text("for").as_str() {
-            "call" => format!("an answer of {}", text("from")),
+            "call" => match text("because") {
+                none if none.is_empty() => format!("an answer of {}", text("from")),
+                why => format!("{} ({why})", text("from")),
+            },
             "flow" => format!("flow {}", text("flow")),
             "retry" => format!("try {} again", text("attempts")),
             "resume" => "somebody to resume it".to_owned(),
