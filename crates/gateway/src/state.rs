@@ -136,7 +136,7 @@ async fn write(call: Call, change: Change) -> Result<Answer, Problem> {
 
 /// A refusal; one that does not fit the present version says which that is.
 pub(crate) fn refused(call: &Call, error: StateError) -> Result<Answer, Problem> {
-    let StateError { problem, version, conflict, value } = error;
+    let StateError { problem, version, conflict, present } = error;
     if version.is_none() && conflict.is_none() {
         return Err(problem);
     }
@@ -151,7 +151,7 @@ pub(crate) fn refused(call: &Call, error: StateError) -> Result<Answer, Problem>
         now: call.now,
     };
     let mut body = error::body(&problem, &context, extra).to_string();
-    if let Some(value) = value
+    if let Some(value) = present.as_ref().and_then(|present| present.live())
         && body.pop() == Some('}')
     {
         // As the bytes that came in.

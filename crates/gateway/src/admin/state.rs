@@ -128,7 +128,7 @@ pub(crate) async fn resolve(mut call: Call) -> Result<Answer, Problem> {
         Err(mut error) => {
             // What stands is for those who may read it.
             let reads = call.principal()?.may_for("state:read", &key);
-            error.value = error.value.filter(|_| reads);
+            error.present = error.present.filter(|_| reads);
             refused(&call, error)
         }
     }

@@ -97,13 +97,13 @@ pub struct StateError {
     pub version: Option<u64>,
     /// The conflict under which it waits for somebody's choice.
     pub conflict: Option<Box<str>>,
-    /// The present value, where a choice was not made for it: for those who may read the key.
-    pub value: Option<Box<RawValue>>,
+    /// What stands, where a choice was not made for it: for those who may read the key.
+    pub present: Option<Box<Version>>,
 }
 
 impl From<Problem> for StateError {
     fn from(problem: Problem) -> Self {
-        Self { problem, version: None, conflict: None, value: None }
+        Self { problem, version: None, conflict: None, present: None }
     }
 }
 

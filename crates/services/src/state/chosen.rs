@@ -65,8 +65,8 @@ fn moved(parked: &Parked, chosen: &Chosen, present: Option<&Version>) -> StateEr
         None => format!("not {} as when conflict {id} was parked", parked.current_version),
     };
     let message = format!("{key:?} {stands}, {not}; look at it and choose again with expected_version {version}");
-    let value = present.and_then(Version::live).map(ToOwned::to_owned);
-    StateError { version: Some(version), value, ..Problem::new(Code::Conflict, message).into() }
+    let present = present.cloned().map(Box::new);
+    StateError { version: Some(version), present, ..Problem::new(Code::Conflict, message).into() }
 }
 
 impl StateStore {
@@ -219,7 +219,8 @@ mod tests {
             } else {
                 let refused = moved(&parked, &chosen, Some(&present));
                 prop_assert_eq!(refused.version, Some(now));
-                prop_assert_eq!(refused.value.is_some(), !deleted);
+                let stands = refused.present.as_ref().and_then(|p| p.live()).map(RawValue::get);
+                prop_assert_eq!(stands, (!deleted).then_some("\"stands\""));
                 // What the refusal tells to send goes through.
                 let again = Chosen { expected_version: refused.version, ..chosen.clone() };
                 prop_assert!(again.fits(&parked, Some(&present)));
