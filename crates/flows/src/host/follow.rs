@@ -150,7 +150,8 @@ impl Flows {
         }
         let on = self.inner.shelf.find(&held.run.flow()).is_some_and(|held| held.flow.enabled);
         if on {
-            commit.timers.extend(super::schedule::again(&held.run, &held.published.definition, self.desk().now()));
+            let ended = held.run.ended_at.unwrap_or_else(|| self.desk().now());
+            commit.timers.extend(super::schedule::again(&held.run, &held.published.definition, ended));
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! One run per key where events come faster than runs begin: side by side, in any order of their being done, with the plug
 //! pulled in between. Who lives, who is left out and who comes next is what the log says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_core::event::StoredEvent;
 use nexus_flows::host::{RunView, Trigger};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     life::{Life, Place, event},
@@ -67,16 +67,18 @@ fn flood(on_conflict: &str, trouble: Option<Trouble>) -> Life {
     }
     let since = std::time::Instant::now();
     loop {
-        match life.attempt(life.hub.advance(std::time::Duration::ZERO)) {
-            Some(done) => drop(done.expect("a test clock")),
-            None => {
-                life = Life::begin_with_threads(&life.crash(), None);
-                continue;
-            }
-        }
         // The commit that was chosen may be one that comes only now.
+        let settled =
+            life.attempt(life.hub.advance(std::time::Duration::ZERO)).map(|done| drop(done.expect("a test clock")));
         life.plug.set(None);
-        let led = life.runs("t/keyed").len() + life.data("flow.run_skipped").len();
+        if settled.and_then(|()| life.attempt(async {})).is_none() {
+            life = Life::begin_with_threads(&life.crash(), None);
+            continue;
+        }
+        let skipped = life.data("flow.run_skipped");
+        // An event that is delivered again after a crash is skipped again, and told of again.
+        let skipped: BTreeSet<&str> = skipped.iter().filter_map(|notice| notice["trigger"]["id"].as_str()).collect();
+        let led = life.runs("t/keyed").len() + skipped.len();
         if led as u64 == KEYS * EACH {
             return life;
         }
@@ -152,6 +154,6 @@ fn an_event_that_comes_after_a_later_one_is_replaced_also_when_that_ones_run_has
     let again = life.start("t/keyed", json!([{"data": {"k": 1, "n": 4}}]));
     life.until(&asked, "cancelled");
     let run = life.until(&again, "waiting");
-    assert!(matches!(run.trigger, Trigger::Manual { .. }) && run.input[0]["data"]["n"] == 4);
+    assert!(matches!(run.trigger, Trigger::Manual { .. }) && run.input[0]["data"]["n"] == Value::from(4));
     assert!(life.hub.clock().now() >= run.created_at);
 }
