@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nexus_core::event::StoredEvent;
 use nexus_flows::host::{RunView, Trigger};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     life::{Life, Place, event},
@@ -154,6 +154,6 @@ fn an_event_that_comes_after_a_later_one_is_replaced_also_when_that_ones_run_has
     let again = life.start("t/keyed", json!([{"data": {"k": 1, "n": 4}}]));
     life.until(&asked, "cancelled");
     let run = life.until(&again, "waiting");
-    assert!(matches!(run.trigger, Trigger::Manual { .. }) && run.input[0]["data"]["n"] == Value::from(4));
+    assert!(matches!(run.trigger, Trigger::Manual { .. }) && run.input[0]["data"]["n"] == 4);
     assert!(life.hub.clock().now() >= run.created_at);
 }
