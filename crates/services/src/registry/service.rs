@@ -394,7 +394,6 @@ mod tests {
             ("host", serde_json::json!({"host": "a:80"})),
             ("host", serde_json::json!({"host": "user@a"})),
             ("host", serde_json::json!({"host": ""})),
-            ("port", serde_json::json!({"port": 0})),
             ("id", serde_json::json!({"id": "a/b"})),
             ("id", serde_json::json!({"id": ".."})),
             ("name", serde_json::json!({"name": "a b"})),
@@ -402,7 +401,6 @@ mod tests {
             ("health_check_url", serde_json::json!({"health_check_url": "health"})),
             ("health_check_url", serde_json::json!({"health_check_url": "file:///etc/passwd"})),
             ("load", serde_json::json!({"load": -1.0})),
-            ("ttl_seconds", serde_json::json!({"ttl_seconds": 0})),
             ("metadata.weight", serde_json::json!({"metadata": {"weight": "heavy"}})),
             ("metadata.strategy", serde_json::json!({"metadata": {"strategy": "best"}})),
             ("metadata", serde_json::json!({"metadata": {"x": "y".repeat(20_000)}})),
@@ -412,6 +410,16 @@ mod tests {
             fields.extend(change.as_object().expect("an object").clone());
             let refused = made(json).expect_err("refused");
             assert!(refused.details.contains_key(field), "{field}: {refused}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_their_bounds_are_refused_as_they_are_read() {
+        for field in ["port", "ttl_seconds"] {
+            let mut json = serde_json::json!({"id": "a", "host": "10.0.0.1", "port": 8081});
+            json[field] = 0.into();
+            let refused = serde_json::from_value::<NewService>(json).map(|new| new.id).expect_err("refused");
+            assert!(refused.to_string().contains("a whole number from 1 to "), "{field}: {refused}");
         }
     }
 

@@ -69,7 +69,7 @@ fn flood(on_conflict: &str, trouble: Option<Trouble>) -> Life {
     loop {
         // The commit that was chosen may be one that comes only now.
         let settled =
-            life.attempt(life.hub.advance(std::time::Duration::ZERO)).map(|done| drop(done.expect("a test clock")));
+            life.attempt(life.hub.advance(std::time::Duration::ZERO)).map(|done| done.map(drop).expect("a test clock"));
         life.plug.set(None);
         if settled.and_then(|()| life.attempt(async {})).is_none() {
             life = Life::begin_with_threads(&life.crash(), None);
