@@ -41,7 +41,7 @@ fuzz: build ## Property tests of every parser, and requests made from the API's 
 
 soak: ## Ten minutes at 5,000 events/s: memory and WAL must stay flat
 	$(CARGO) build --locked --release -p nexus -p nexus-bench
-	target/release/nexus-bench footprint --soak
+	target/release/nexus-bench footprint --soak 600
 
 release: ## Build the stripped binary into target/release
 	@scripts/tools
