@@ -1,6 +1,6 @@
 //! The store in one SQLite file: an append-only log, typed tables for bookkeeping, one table per collection.
 //!
-//! One thread writes, in groups of commits per sync; a few threads read. The file `schema.rs` has the tables,
+//! One thread writes, in groups of commits per sync; one moves the WAL into the file beside it; a few threads read. The file `schema.rs` has the tables,
 //! `docs/sql-views.md` the views a person may query.
 
 mod append;
